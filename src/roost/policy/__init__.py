@@ -1,0 +1,1 @@
+"""Pure decisions: which call, by whom, with which treatment. No I/O, no clock."""
