@@ -146,3 +146,21 @@ class CellRoute:
     instance: str
     token: str = field(repr=False)
     valid_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A Roost key as it is stored: the secret only as its hash. Times in seconds since the
+    epoch. Pattern and default project belong to keys whose one scope is `ingest`."""
+
+    id: str
+    tenant_id: TenantId
+    tenant_slug: Slug
+    name: str
+    secret_hash: bytes = field(repr=False)
+    scopes: frozenset[Scope]
+    created_at: float
+    project_pattern: str | None = None
+    default_project: str | None = None
+    revoked_at: float | None = None
+    last_used_at: float | None = None

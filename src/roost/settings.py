@@ -1,0 +1,276 @@
+"""Roost's settings: one frozen value from `roost.toml` and ROOST_*.
+
+Rule: every setting is a row of `Settings` with a description; a name that no row has is refused;
+all errors are told at once, and none of them repeats a value.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from roost.errors import ConfigError
+from roost.model import Role, as_slug
+
+CONFIG_FILE = "roost.toml"
+PREFIX = "ROOST_"
+NOT_SETTINGS = ("ROOST_CONFIG", "ROOST_TEST_")
+"""The file to read instead of `roost.toml`, and what only Roost's own tests read."""
+MIN_SECRET_CHARACTERS = 32
+
+
+def _split(value: object) -> object:
+    """A list may be given as `a, b` (in an environment variable) or as an array."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _pairs(value: object) -> object:
+    """A table may be given as `owner=admin, reader=viewer`."""
+    if not isinstance(value, str):
+        return value
+    rows = [part.partition("=") for part in value.split(",") if part.strip()]
+    return {name.strip(): text.strip() for name, _, text in rows}
+
+
+def _by_reference(value: object) -> object:
+    """`env:NAME` and `file:PATH` stand for what they name, so that no secret stands in a file."""
+    if not isinstance(value, str):
+        return value
+    kind, _, where = value.partition(":")
+    if kind == "env":
+        if not (found := os.environ.get(where)):
+            raise ValueError(f"the environment variable {where} is not set")
+        return found
+    if kind == "file":
+        try:
+            return Path(where).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"cannot read {where}: {error.strerror}") from None
+    return value
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secret = Annotated[SecretStr, BeforeValidator(_by_reference)]
+Secrets = Annotated[tuple[Secret, ...], NoDecode, BeforeValidator(_split)]
+Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
+RoleName = Literal["end_user", "viewer", "member", "admin"]
+
+
+class Settings(BaseSettings):
+    """What an installation can choose; `docs/settings.md` is made from these rows."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    data_dir: Path = Field(
+        Path(".roost"), description="Where Roost keeps everything; one keeper at a time holds it."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless told.")
+    port: int = Field(8420, ge=1, le=65535, description="Port to listen on.")
+    base_path: str = Field(
+        "/api/phoenix", description="URL path of Roost in the app; kept by the data directory."
+    )
+    public_url: str = Field(
+        "", description="Origin of the app as browsers see it, `https://app.example.com`."
+    )
+    enabled: bool = Field(
+        True, description="`false` hides UI and API behind 404 and keeps ingesting."
+    )
+    allowed_hosts: Texts = Field(
+        (), description="Host headers that are answered beside `public_url`'s and loopback's."
+    )
+    allowed_origins: Texts = Field(
+        (), description="Origins that may send unsafe requests with a cookie, beside the own one."
+    )
+    frame_ancestors: Texts = Field(
+        ("'self'",), description="Who may frame Phoenix's UI (CSP `frame-ancestors`)."
+    )
+
+    nextauth_version: Literal[4, 5] = Field(
+        5, description="4 for next-auth 4, 5 for Auth.js and next-auth 5."
+    )
+    nextauth_secrets: Secrets = Field(
+        (),
+        description="The host's AUTH_SECRET or NEXTAUTH_SECRET, newest first, at least 32 "
+        "characters each; `env:NAME` or `file:PATH` names one.",
+    )
+    nextauth_cookie: str = Field(
+        "", description="The session cookie's name where the host has chosen its own."
+    )
+
+    admins: Texts = Field(
+        (), description="E-mail addresses or subjects that are admin of every tenant."
+    )
+    tenant_claim: str = Field(
+        "", description="Claim that names the tenant (or tenants): `tenant`, `user.org.slug`."
+    )
+    tenant_constant: str = Field("", description="The one tenant that everybody belongs to.")
+    role_claim: str = Field("", description="Claim that names the role.")
+    role_constant: RoleName | None = Field(None, description="The role that everybody has.")
+    role_map: Pairs = Field(
+        {}, description="The host's role names in Roost's: `owner=admin, analyst=viewer`."
+    )
+    subject_claim: str = Field("sub", description="Claim that names the person, for ever.")
+    email_claim: str = Field("email", description="Claim with the e-mail address.")
+    name_claim: str = Field("name", description="Claim with the name to show.")
+    user_id_claim: str = Field(
+        "sub", description="Claim that equals `user.id` in the spans of that person."
+    )
+
+    isolation: Literal["process"] = Field(
+        "process", description="What separates cells: `process` (tenants that trust each other)."
+    )
+    egress_allow: Texts = Field(
+        (),
+        description="Model endpoints that cells may reach: `api.openai.com`, "
+        "`*.openai.azure.com`, `http://127.0.0.1:8000`. Empty: none.",
+    )
+    internal_host: str = Field(
+        "127.0.0.1",
+        description="Address of the internal listener (OIDC for cells); other than loopback "
+        "speaks TLS, for attached cells.",
+    )
+    internal_port: int = Field(
+        0, ge=0, le=65535, description="Port of the internal listener; 0 takes a free one."
+    )
+    internal_names: Texts = Field(
+        (), description="Further DNS names and addresses in the internal listener's certificate."
+    )
+    launcher: Literal["zygote", "spawn"] = Field(
+        "zygote", description="`zygote` forks cells in seconds (Linux); `spawn` starts each anew."
+    )
+    cells_awake_max: int = Field(8, ge=1, description="Cells that run at a time.")
+    cell_idle_after_s: float = Field(
+        900, gt=0, description="A cell without a request or stream for so long is stopped."
+    )
+    cell_start_timeout_s: float = Field(
+        120, gt=0, description="How long a cell may take until it answers."
+    )
+    cell_memory_mb: int = Field(2048, ge=256, description="Memory ceiling of one cell.")
+    cell_heavy_queries_max: int = Field(
+        2, ge=1, description="Costly queries that run at a time in one cell."
+    )
+    identity_cache_s: float = Field(
+        60, ge=0, le=60, description="How long a proof is believed without looking again."
+    )
+    max_body_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, description="Largest request body that is forwarded."
+    )
+    max_ingest_bytes: int = Field(
+        16 * 1024 * 1024, ge=1024, description="Largest OTLP body, as sent and again inflated x4."
+    )
+    requests_per_minute: int = Field(
+        6000, ge=1, description="Requests of one proof or address a minute before 429."
+    )
+
+    @field_validator("nextauth_secrets")
+    @classmethod
+    def _long_enough(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS for secret in secrets):
+            raise ValueError(
+                f"a secret is shorter than {MIN_SECRET_CHARACTERS} characters; "
+                "make one with `openssl rand -base64 33`"
+            )
+        return secrets
+
+    @field_validator("base_path")
+    @classmethod
+    def _plain_path(cls, path: str) -> str:
+        parts = path.split("/")
+        if parts[0] or not all(part and part == part.strip(".%?#\\ ") for part in parts[1:]):
+            raise ValueError("write it like /api/phoenix, without a slash at its end")
+        return path
+
+    @field_validator("tenant_constant")
+    @classmethod
+    def _slug(cls, slug: str) -> str:
+        if slug and as_slug(slug) is None:
+            raise ValueError("a tenant's slug is 1 to 40 of a-z, 0-9 and '-'")
+        return slug
+
+    @field_validator("role_map")
+    @classmethod
+    def _known_roles(cls, table: dict[str, str]) -> dict[str, str]:
+        known = {role.label for role in Role}
+        if unknown := sorted(set(table.values()) - known):
+            raise ValueError(f"{', '.join(unknown)}: use {', '.join(sorted(known))}")
+        return table
+
+    @model_validator(mode="after")
+    def _one_source_each(self) -> "Settings":
+        for what in ("tenant", "role"):
+            if getattr(self, f"{what}_claim") and getattr(self, f"{what}_constant"):
+                raise ValueError(f"set {what}_claim or {what}_constant, not both")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, _config_file(os.environ))
+        return init_settings, env_settings, toml
+
+
+def load_settings(**chosen: object) -> Settings:
+    """The settings of this process. ConfigError tells every finding at once."""
+    findings = [*_unknown_variables(os.environ), *_missing_file(os.environ)]
+    try:
+        settings = Settings(**chosen)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigError([*findings, *_explained(error)]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([*findings, f"{_config_file(os.environ)}: {error}"]) from None
+    if findings:
+        raise ConfigError(findings)
+    return settings
+
+
+def _config_file(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("ROOST_CONFIG") or CONFIG_FILE)
+
+
+def _missing_file(environ: Mapping[str, str]) -> Iterator[str]:
+    if (named := environ.get("ROOST_CONFIG")) and not Path(named).is_file():
+        yield f"ROOST_CONFIG names {named}, which is not a file"
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(NOT_SETTINGS):
+            yield f"{name} is no setting of Roost; docs/settings.md lists them"
+
+
+def _explained(error: ValidationError) -> Iterator[str]:
+    for finding in error.errors(include_input=False, include_url=False):
+        name = str(finding["loc"][0]) if finding["loc"] else ""
+        if finding["type"] == "extra_forbidden":
+            yield f"{name} is no setting of Roost; docs/settings.md lists them"
+        else:
+            text = finding["msg"].removeprefix("Value error, ")
+            yield f"{name} ({PREFIX}{name.upper()}): {text}" if name else text
