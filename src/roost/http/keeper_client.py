@@ -1,0 +1,115 @@
+"""The gateway's and the CLI's side of the keeper's socket.
+
+An error over there is the same error here; a keeper that does not answer is Unavailable.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from roost import errors
+from roost.http import messages as m
+
+CALL_TIMEOUT_S = 30.0
+HEARTBEAT_S = 10.0
+"""The keeper says something on a watch at least this often."""
+EVENT_BYTES_MAX = 16 * 1024 * 1024
+
+Answer = TypeVar("Answer")
+
+_KINDS: dict[str, type[errors.RoostError]] = {
+    kind.__name__: kind
+    for kind in (
+        errors.BadRequest,
+        errors.NotSignedIn,
+        errors.NotAllowed,
+        errors.NotFound,
+        errors.TooLarge,
+    )
+}
+
+
+class KeeperClient:
+    """Calls to one keeper. Close it, or use it as a context manager."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(path=str(socket), limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=EVENT_BYTES_MAX,
+        )
+
+    async def __aenter__(self) -> "KeeperClient":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def ask(
+        self,
+        name: str,
+        answer: type[Answer],
+        question: Struct | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> Answer:
+        """POST one question; the answer decoded, or the keeper's error raised here."""
+        body = b"" if question is None else msgspec.json.encode(question)
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._session.post(
+                f"http://keeper/{name}", data=body, timeout=timeout
+            ) as response:
+                content = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _unreachable(error) from error
+        if response.status >= 400:
+            raise _error(msgspec.json.decode(content, type=m.Refusal))
+        return msgspec.json.decode(content, type=answer)
+
+    async def watch(self, kind: str) -> AsyncIterator[m.Event]:
+        """A snapshot, then what changes. Ends with Unavailable when the keeper falls silent."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=3 * HEARTBEAT_S)
+        try:
+            async with self._session.get(
+                "http://keeper/watch", params={"as": kind}, timeout=timeout
+            ) as response:
+                async for line in response.content:
+                    yield msgspec.json.decode(line, type=m.Event)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _unreachable(error) from error
+
+
+def _unreachable(error: BaseException) -> errors.Unavailable:
+    return errors.Unavailable(
+        "Roost's keeper does not answer. It may be starting; `roost doctor` on its machine "
+        "tells more.",
+        reason=f"keeper: {type(error).__name__}",
+    )
+
+
+def _error(refusal: m.Refusal) -> errors.RoostError:
+    if refusal.kind == errors.Unavailable.__name__:
+        return errors.Unavailable(
+            refusal.message, reason=refusal.reason, retry_after_s=refusal.retry_after_s
+        )
+    return _KINDS.get(refusal.kind, errors.RoostError)(refusal.message, reason=refusal.reason, status=refusal.status)
+
+
+async def answers(socket: Path) -> bool:
+    """Is there a keeper on that socket?"""
+    try:
+        async with asyncio.timeout(2):
+            _, writer = await asyncio.open_unix_connection(str(socket))
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

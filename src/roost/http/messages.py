@@ -1,0 +1,197 @@
+"""What gateway, CLI and keeper say to each other over the keeper's socket, as msgspec types.
+
+Rule: the socket is the owner's alone (mode 0600), so what comes over it is trusted; what the
+gateway decided (who, which role) is stated in full, never as a header of the caller.
+"""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from msgspec import Struct
+
+SOCKET_NAME = "keeper.sock"
+SOCKET_PATH_BYTES_MAX = 100
+"""Unix sockets have no longer names (104 bytes on macOS, 108 on Linux)."""
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where the keeper of that data directory listens."""
+    path = data_dir.resolve() / SOCKET_NAME
+    if len(bytes(path)) <= SOCKET_PATH_BYTES_MAX:
+        return path
+    digest = hashlib.sha256(bytes(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"roost-{digest}" / SOCKET_NAME
+
+
+class TenantRow(Struct, frozen=True):
+    id: str
+    slug: str
+    name: str
+
+
+class Snapshot(Struct, frozen=True, tag="snapshot"):
+    """Where a watcher starts: the whole state that gateways decide by."""
+
+    base_path: str
+    enabled: bool
+    tenants: list[TenantRow]
+    revoked: list[str]
+
+
+class TenantAdded(Struct, frozen=True, tag="tenant_added"):
+    tenant: TenantRow
+
+
+class TenantGone(Struct, frozen=True, tag="tenant_gone"):
+    tenant: TenantRow
+
+
+class Switched(Struct, frozen=True, tag="switched"):
+    enabled: bool
+
+
+class Revoked(Struct, frozen=True, tag="revoked"):
+    """Forget every identity that was proved by `proof_id`, now."""
+
+    proof_id: str
+
+
+class CellGone(Struct, frozen=True, tag="cell_gone"):
+    """Routes to this instance lead nowhere any more."""
+
+    tenant_id: str
+    instance: str
+
+
+class Heartbeat(Struct, frozen=True, tag="heartbeat"):
+    pass
+
+
+Event = Snapshot | TenantAdded | TenantGone | Switched | Revoked | CellGone | Heartbeat
+
+
+class KeyProof(Struct, frozen=True):
+    key_id: str
+    secret_hash: bytes
+
+
+class SessionProof(Struct, frozen=True):
+    token_hash: bytes
+
+
+class ProvedKey(Struct, frozen=True):
+    tenant_id: str
+    tenant_slug: str
+    name: str
+    scopes: list[str]
+    project_pattern: str | None
+    default_project: str | None
+
+
+class ProvedSession(Struct, frozen=True):
+    id: str
+    expires_at: float
+
+
+class Person(Struct, frozen=True):
+    """Whom a route is for, as the gateway decided it."""
+
+    tenant_id: str
+    issuer: str
+    subject: str
+    name: str
+    role: int
+    is_key: bool
+    stale: str = ""
+    """The instance that did not answer, or whose token was refused."""
+
+
+class Route(Struct, frozen=True):
+    address: str
+    instance: str
+    token: str
+    valid_until: float
+
+
+class Waking(Struct, frozen=True):
+    """The cell is on its way: what it is doing, and for how long."""
+
+    phase: str
+    seconds: float
+
+
+class NewTenant(Struct, frozen=True):
+    slug: str
+    name: str = ""
+
+
+class NewKey(Struct, frozen=True):
+    tenant: str
+    scopes: list[str]
+    name: str = ""
+    project_pattern: str | None = None
+    default_project: str | None = None
+
+
+class MintedKey(Struct, frozen=True):
+    id: str
+    key: str
+    tenant: str
+    scopes: list[str]
+
+
+class KeyRow(Struct, frozen=True):
+    id: str
+    name: str
+    scopes: list[str]
+    project_pattern: str | None
+    default_project: str | None
+    created_at: float
+    revoked_at: float | None
+    last_used_at: float | None
+
+
+class CellRow(Struct, frozen=True):
+    tenant: str
+    kind: str
+    state: str
+    detail: str = ""
+    address: str = ""
+    pid: int | None = None
+    awake_s: float | None = None
+    url: str = ""
+
+
+class Sighting(Struct, frozen=True):
+    email: str
+    subject: str
+
+
+class Revocation(Struct, frozen=True):
+    proof_id: str
+    until: float
+
+
+class Status(Struct, frozen=True):
+    pid: int
+    version: str
+    base_path: str
+    enabled: bool
+    launcher: str
+    phase: str
+    """What the launcher is doing: `ready`, or the step of the zygote's start."""
+    launcher_s: float
+    internal_url: str
+    egress_url: str
+    data_dir: str
+
+
+class Refusal(Struct, frozen=True):
+    """An error over the socket; it becomes the same error on the other side."""
+
+    kind: str
+    message: str
+    reason: str = ""
+    status: int = 0
+    retry_after_s: int = 0
