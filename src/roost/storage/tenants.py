@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -46,10 +46,18 @@ class Tenants:
         return [Tenant(TenantId(row.id), Slug(row.slug), row.name) for row in rows]
 
     async def by_slug(self, slug: str) -> Tenant:
-        for tenant in await self.all():
-            if tenant.slug == slug:
-                return tenant
-        raise NotFound(f"There is no tenant {slug!r}.")
+        return await self._one(tenants.c.slug == slug, f"There is no tenant {slug!r}.")
+
+    async def by_id(self, tenant_id: str) -> Tenant:
+        return await self._one(tenants.c.id == tenant_id, "That tenant is gone.")
+
+    async def _one(self, condition: ColumnElement[bool], otherwise: str) -> Tenant:
+        query = select(tenants).where(condition, tenants.c.deleting_at.is_(None))
+        async with self.engine.connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise NotFound(otherwise)
+        return Tenant(TenantId(row.id), Slug(row.slug), row.name)
 
     async def start_deleting(self, tenant_id: TenantId) -> None:
         """From here on the tenant does not exist for anybody; its home is still to be removed."""
