@@ -4,6 +4,7 @@ Rule: every setting is a row of `Settings` with a description; a name that no ro
 all errors are told at once, and none of them repeats a value.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -248,6 +249,18 @@ def load_settings(**chosen: object) -> Settings:
     if findings:
         raise ConfigError(findings)
     return settings
+
+
+def settings_as_json(settings: Settings) -> str:
+    """For the pipe to a process that is to have the same settings; secrets are in it."""
+    plain = settings.model_dump(mode="json", exclude={"nextauth_secrets"})
+    plain["data_dir"] = str(settings.data_dir.resolve())
+    plain["nextauth_secrets"] = [one.get_secret_value() for one in settings.nextauth_secrets]
+    return json.dumps(plain)
+
+
+def settings_from_json(text: str) -> Settings:
+    return Settings(**json.loads(text))
 
 
 def _config_file(environ: Mapping[str, str]) -> Path:

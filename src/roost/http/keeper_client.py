@@ -75,13 +75,11 @@ class KeeperClient:
             raise _error(msgspec.json.decode(content, type=m.Refusal))
         return msgspec.json.decode(content, type=answer)
 
-    async def watch(self, kind: str) -> AsyncIterator[m.Event]:
+    async def watch(self) -> AsyncIterator[m.Event]:
         """A snapshot, then what changes. Ends with Unavailable when the keeper falls silent."""
         timeout = aiohttp.ClientTimeout(total=None, sock_read=3 * HEARTBEAT_S)
         try:
-            async with self._session.get(
-                "http://keeper/watch", params={"as": kind}, timeout=timeout
-            ) as response:
+            async with self._session.get("http://keeper/watch", timeout=timeout) as response:
                 async for line in response.content:
                     yield msgspec.json.decode(line, type=m.Event)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -101,7 +99,9 @@ def _error(refusal: m.Refusal) -> errors.RoostError:
         return errors.Unavailable(
             refusal.message, reason=refusal.reason, retry_after_s=refusal.retry_after_s
         )
-    return _KINDS.get(refusal.kind, errors.RoostError)(refusal.message, reason=refusal.reason, status=refusal.status)
+    return _KINDS.get(refusal.kind, errors.RoostError)(
+        refusal.message, reason=refusal.reason, status=refusal.status
+    )
 
 
 async def answers(socket: Path) -> bool:

@@ -101,24 +101,68 @@ class Person(Struct, frozen=True):
     issuer: str
     subject: str
     name: str
-    role: int
+    role: int | None
+    """None: the service's own way in, for spans."""
     is_key: bool
     stale: str = ""
-    """The instance that did not answer, or whose token was refused."""
+    """The token that was refused, or the instance that did not answer: make a new one."""
+
+    wait_s: float = 0.0
+    """How long to wait for a sleeping cell before answering Waking."""
 
 
-class Route(Struct, frozen=True):
+class Route(Struct, frozen=True, tag="route"):
     address: str
     instance: str
     token: str
     valid_until: float
 
 
-class Waking(Struct, frozen=True):
+class Waking(Struct, frozen=True, tag="waking"):
     """The cell is on its way: what it is doing, and for how long."""
 
     phase: str
     seconds: float
+
+
+class BeginSession(Struct, frozen=True):
+    """Burn the link and begin a session in one step."""
+
+    link_hash: bytes
+    session_hash: bytes
+    session_id: str
+    lifetime_s: float
+
+
+class NewLink(Struct, frozen=True):
+    token_hash: bytes
+    lifetime_s: float
+
+
+class TenantName(Struct, frozen=True):
+    tenant: str
+
+
+class KeyName(Struct, frozen=True):
+    tenant: str
+    key_id: str
+
+
+class Switch(Struct, frozen=True):
+    enabled: bool
+
+
+class Attach(Struct, frozen=True):
+    tenant: str
+    url: str
+
+
+class Text(Struct, frozen=True):
+    text: str
+
+
+class Done(Struct, frozen=True):
+    pass
 
 
 class NewTenant(Struct, frozen=True):

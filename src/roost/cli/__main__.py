@@ -1,0 +1,5 @@
+"""`python -m roost.cli`, for processes that Roost starts itself."""
+
+from roost.cli.main import main
+
+main()

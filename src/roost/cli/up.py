@@ -1,0 +1,140 @@
+"""`roost up`: everything on one machine, from nothing to a first trace.
+
+It runs the keeper as its child and the gateway in its own process, restarts a keeper that dies,
+and ends both on Ctrl-C.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import uvicorn
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from roost.cells.environment import TESTED_PHOENIX
+from roost.cli.child import keeper_child
+from roost.cli.console import err, out
+from roost.cli.gateway import server_config
+from roost.cli.link import new_link
+from roost.cli.snippet import first_trace
+from roost.errors import ConfigError, RoostError
+from roost.gateway import Roost
+from roost.http import messages as m
+from roost.http.guard import is_loopback
+from roost.http.keeper_client import KeeperClient
+from roost.http.messages import socket_path
+from roost.settings import Settings, load_settings
+
+FIRST_TENANT = "default"
+KEY_NAME = "roost up"
+
+
+def up() -> None:
+    """Run Roost: keeper, first cell, gateway, and what you need for a first trace."""
+    settings = load_settings()
+    findings = [*_taken_port(settings), *_missing_phoenix()]
+    if findings:
+        raise ConfigError(findings)
+    asyncio.run(run_all(settings))
+
+
+async def run_all(settings: Settings) -> None:
+    async with keeper_child(settings), KeeperClient(socket_path(settings.data_dir)) as keeper:
+        server = uvicorn.Server(server_config(settings, Roost(settings, keeper="running")))
+        serving = asyncio.create_task(server.serve())
+        greeting = asyncio.create_task(_greet(settings, keeper))
+        greeting.add_done_callback(_tell_failure)
+        await serving
+        greeting.cancel()
+        await asyncio.gather(greeting, return_exceptions=True)
+        err.print("Stopping ...")
+
+
+async def _greet(settings: Settings, keeper: KeeperClient) -> None:
+    """Wake the first cell with progress, then say how to go on."""
+    tenant = await _first_tenant(keeper)
+    await _wake(keeper, tenant)
+    key = await keeper.ask(
+        "keys/create", m.MintedKey, m.NewKey(tenant.slug, ["ingest"], name=KEY_NAME)
+    )
+    base = f"http://{settings.host}:{settings.port}{settings.base_path}"
+    lines = [f"[bold]Phoenix of tenant [cyan]{tenant.slug}[/] is up.[/]"]
+    if is_loopback(settings.host):
+        lines.append(f"Sign in (once)   {await new_link(settings, keeper)}")
+    lines += [f"Send spans to    {base}/v1/traces", f"with the key     {key.key}"]
+    out.print(Panel("\n".join(lines), title="Roost", expand=False, padding=(1, 2)))
+    out.print("A first trace, from a second shell in this folder:\n", style="bold")
+    out.print(first_trace(f"{base}/v1/traces", key.key), markup=False, soft_wrap=True)
+    out.print("\nCtrl-C stops everything; the data stays.", style="dim")
+
+
+async def _first_tenant(keeper: KeeperClient) -> m.TenantRow:
+    tenants = await keeper.ask("tenants/list", list[m.TenantRow])
+    if tenants:
+        return tenants[0]
+    return await keeper.ask("tenants/create", m.TenantRow, m.NewTenant(FIRST_TENANT))
+
+
+async def _wake(keeper: KeeperClient, tenant: m.TenantRow) -> None:
+    """Ask for the service's own way in until there is one, showing what happens meanwhile."""
+    asked = m.Person(tenant_id=tenant.id, issuer="", subject="", name="", role=None, is_key=False)
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("Starting Phoenix", total=None)
+        last = ""
+        while isinstance(
+            state := await keeper.ask("cells/route", m.Route | m.Waking, asked), m.Waking
+        ):
+            progress.update(task, description=state.phase)
+            if state.phase != last and not err.is_terminal:
+                err.print(f"{state.phase} ...", markup=False)
+            last = state.phase
+            await asyncio.sleep(0.2)
+
+
+def _tell_failure(greeting: "asyncio.Task[None]") -> None:
+    if not greeting.cancelled() and (error := greeting.exception()) is not None:
+        text = error.message if isinstance(error, RoostError) else repr(error)
+        err.print(
+            f"Could not start the first cell: {text}\nRoost goes on; `roost cells status` "
+            "and `roost doctor` tell more.",
+            style="red",
+            markup=False,
+        )
+
+
+def _taken_port(settings: Settings) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            yield (
+                f"port: cannot listen on {settings.host}:{settings.port} ({error.strerror}). "
+                "Choose another with ROOST_PORT."
+            )
+
+
+def _missing_phoenix() -> Iterator[str]:
+    try:
+        found = version("arize-phoenix")
+    except PackageNotFoundError:
+        yield (
+            "Phoenix is not installed beside Roost. `make up` installs it; by hand it is "
+            f"`pip install 'arize-phoenix[pg]=={TESTED_PHOENIX[-1]}'`."
+        )
+        return
+    if found not in TESTED_PHOENIX:
+        err.print(
+            f"Phoenix {found} was never tested with this Roost (tested: "
+            f"{', '.join(TESTED_PHOENIX)}); unknown calls are refused.",
+            style="yellow",
+        )

@@ -1,0 +1,210 @@
+"""What the keeper does for gateways and the CLI: each operation a typed question and answer.
+
+Rule: whoever may ask is the owner of the installation; tenants' rights are judged in the gateway.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from roost.errors import BadRequest, NotSignedIn
+from roost.http import messages as m
+from roost.http.broadcast import Broadcast
+from roost.identity import api_key
+from roost.model import KeyRecord, Scope, Tenant, TenantId
+from roost.storage.control import Control
+from roost.storage.sessions import Session
+
+
+class CellDesk(Protocol):
+    """What the keeper does with cells, managed and attached alike."""
+
+    async def route(self, tenant: Tenant, person: m.Person) -> m.Route | m.Waking: ...
+    async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]: ...
+    async def stop(self, tenant: Tenant) -> None: ...
+    async def remove(self, tenant_id: TenantId) -> None:
+        """Stop the cell and delete the home."""
+
+    async def attach(self, tenant: Tenant, url: str) -> str:
+        """Instructions for whoever runs that Phoenix."""
+
+    async def detach(self, tenant: Tenant) -> None: ...
+    def logs(self, tenant: Tenant) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperApi:
+    control: Control
+    cells: CellDesk
+    broadcast: Broadcast
+    base_path: str
+    clock: Callable[[], float]
+    status_now: Callable[[], m.Status]
+
+    async def status(self) -> m.Status:
+        return self.status_now()
+
+    async def snapshot(self) -> m.Event:
+        return m.Snapshot(
+            base_path=self.base_path,
+            enabled=await self.is_enabled(),
+            tenants=await self.list_tenants(),
+            revoked=await self.control.sessions.revoked(),
+        )
+
+    async def is_enabled(self) -> bool:
+        return await self.control.installation.get("enabled") != "no"
+
+    async def switch(self, wish: m.Switch) -> m.Done:
+        await self.control.installation.put("enabled", "yes" if wish.enabled else "no")
+        self.broadcast.publish(m.Switched(wish.enabled))
+        return m.Done()
+
+    async def prove_key(self, proof: m.KeyProof) -> m.ProvedKey:
+        """Unknown, revoked and wrong look alike."""
+        record = await self.control.keys.find(proof.key_id)
+        if record is None or not api_key.proves(record, proof.secret_hash):
+            raise NotSignedIn(
+                "This key is not valid (any more). List keys with `roost keys list`, make one "
+                "with `roost keys create`.",
+                reason=f"key {proof.key_id} unknown, revoked or wrong",
+            )
+        await self.control.keys.used(record)
+        return m.ProvedKey(
+            tenant_id=record.tenant_id,
+            tenant_slug=record.tenant_slug,
+            name=record.name,
+            scopes=sorted(record.scopes),
+            project_pattern=record.project_pattern,
+            default_project=record.default_project,
+        )
+
+    async def prove_session(self, proof: m.SessionProof) -> m.ProvedSession:
+        session = await self.control.sessions.find(proof.token_hash)
+        if session is None:
+            raise NotSignedIn(
+                "This session has ended. Sign in again with a new link: `roost link`.",
+                reason="link session unknown or over",
+            )
+        return m.ProvedSession(session.id, session.expires_at)
+
+    async def new_link(self, link: m.NewLink) -> m.Done:
+        await self.control.sessions.add_link(link.token_hash, self.clock() + link.lifetime_s)
+        return m.Done()
+
+    async def begin_session(self, begin: m.BeginSession) -> m.ProvedSession:
+        if not await self.control.sessions.burn_link(begin.link_hash):
+            raise NotSignedIn(
+                "This sign-in link was used or is too old. Make a new one with `roost link`.",
+                reason="link burnt, expired or unknown",
+            )
+        session = Session(begin.session_id, self.clock() + begin.lifetime_s)
+        await self.control.sessions.begin(begin.session_hash, session)
+        return m.ProvedSession(session.id, session.expires_at)
+
+    async def revoke(self, revocation: m.Revocation) -> m.Done:
+        await self.control.sessions.revoke(revocation.proof_id, revocation.until)
+        self.broadcast.publish(m.Revoked(revocation.proof_id))
+        return m.Done()
+
+    async def see(self, sighting: m.Sighting) -> m.Done:
+        await self.control.sightings.note(sighting.email, sighting.subject)
+        return m.Done()
+
+    async def sightings(self) -> list[tuple[str, str, float]]:
+        return await self.control.sightings.all()
+
+    async def create_tenant(self, new: m.NewTenant) -> m.TenantRow:
+        row = _row(await self.control.tenants.create(new.slug, new.name))
+        self.broadcast.publish(m.TenantAdded(row))
+        return row
+
+    async def list_tenants(self) -> list[m.TenantRow]:
+        return [_row(tenant) for tenant in await self.control.tenants.all()]
+
+    async def delete_tenant(self, name: m.TenantName) -> m.Done:
+        tenant = await self.control.tenants.by_slug(name.tenant)
+        await self.control.tenants.start_deleting(tenant.id)
+        self.broadcast.publish(m.TenantGone(_row(tenant)))
+        await self.finish_deleting(tenant.id)
+        return m.Done()
+
+    async def finish_deleting(self, tenant_id: TenantId) -> None:
+        await self.cells.remove(tenant_id)
+        await self.control.tenants.forget(tenant_id)
+
+    async def create_key(self, new: m.NewKey) -> m.MintedKey:
+        tenant = await self.control.tenants.by_slug(new.tenant)
+        minted = api_key.mint()
+        record = KeyRecord(
+            id=minted.id,
+            tenant_id=tenant.id,
+            tenant_slug=tenant.slug,
+            name=new.name or minted.id,
+            secret_hash=minted.secret_hash,
+            scopes=_scopes(new.scopes),
+            created_at=self.clock(),
+            project_pattern=new.project_pattern,
+            default_project=new.default_project,
+        )
+        api_key.check(record)
+        await self.control.keys.add(record)
+        return m.MintedKey(minted.id, minted.token, tenant.slug, sorted(record.scopes))
+
+    async def list_keys(self, name: m.TenantName) -> list[m.KeyRow]:
+        tenant = await self.control.tenants.by_slug(name.tenant)
+        return [_key_row(record) for record in await self.control.keys.of_tenant(tenant.id)]
+
+    async def revoke_key(self, name: m.KeyName) -> m.Done:
+        tenant = await self.control.tenants.by_slug(name.tenant)
+        await self.control.keys.revoke(tenant.id, name.key_id)
+        self.broadcast.publish(m.Revoked(name.key_id))
+        return m.Done()
+
+    async def route(self, person: m.Person) -> m.Route | m.Waking:
+        return await self.cells.route(await self.control.tenants.by_id(person.tenant_id), person)
+
+    async def list_cells(self) -> list[m.CellRow]:
+        return await self.cells.rows(await self.control.tenants.all())
+
+    async def stop_cell(self, name: m.TenantName) -> m.Done:
+        await self.cells.stop(await self.control.tenants.by_slug(name.tenant))
+        return m.Done()
+
+    async def cell_logs(self, name: m.TenantName) -> m.Text:
+        return m.Text(self.cells.logs(await self.control.tenants.by_slug(name.tenant)))
+
+    async def attach_cell(self, attach: m.Attach) -> m.Text:
+        tenant = await self.control.tenants.by_slug(attach.tenant)
+        return m.Text(await self.cells.attach(tenant, attach.url))
+
+    async def detach_cell(self, name: m.TenantName) -> m.Done:
+        await self.cells.detach(await self.control.tenants.by_slug(name.tenant))
+        return m.Done()
+
+
+def _row(tenant: Tenant) -> m.TenantRow:
+    return m.TenantRow(tenant.id, tenant.slug, tenant.name)
+
+
+def _scopes(names: list[str]) -> frozenset[Scope]:
+    try:
+        scopes = frozenset(Scope(name) for name in names)
+    except ValueError:
+        scopes = frozenset()
+    if not scopes:
+        raise BadRequest(f"A key's scopes are some of: {', '.join(Scope)}.")
+    return scopes
+
+
+def _key_row(record: KeyRecord) -> m.KeyRow:
+    return m.KeyRow(
+        id=record.id,
+        name=record.name,
+        scopes=sorted(record.scopes),
+        project_pattern=record.project_pattern,
+        default_project=record.default_project,
+        created_at=record.created_at,
+        revoked_at=record.revoked_at,
+        last_used_at=record.last_used_at,
+    )
