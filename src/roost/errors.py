@@ -7,7 +7,8 @@
     ├── NotAllowed          403: known caller, own tenant, role too low, or a foreign Origin or Host
     ├── NotFound            404: not there, or not yours; the two look alike
     ├── TooLarge            413, 414, 431: over a limit that the message names
-    └── Unavailable         503 with Retry-After: waking, overloaded, or down
+    └── Unavailable         503 with Retry-After: waking, overloaded, or down; 429 for a caller
+                            over its rate; 502 and 504 where a cell's answer is unfit or missing
 
 Why a caller was refused is for the log and `roost explain`; it travels as `reason`
 and is never part of the message.
@@ -75,11 +76,18 @@ class TooLarge(RoostError):
 
 
 class Unavailable(RoostError):
-    """`retry_after_s` becomes the Retry-After header."""
+    """`retry_after_s` becomes the Retry-After header; 0 sends none."""
 
     status = 503
     title = "Not ready yet"
 
-    def __init__(self, message: str = "", *, reason: str = "", retry_after_s: int = 2) -> None:
-        super().__init__(message, reason=reason)
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reason: str = "",
+        retry_after_s: int = 2,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason, status=status)
         self.retry_after_s = retry_after_s

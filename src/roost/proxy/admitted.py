@@ -25,3 +25,5 @@ class Admitted:
     """Judged and serialised anew (GraphQL, OTLP), or None: the caller's body is streamed."""
     set_headers: Mapping[str, str] | None = None
     """Headers that the decision itself sets (`content-type` of a serialised body)."""
+    root: str = ""
+    """The path prefix that the cell itself knows it has, and puts before where it redirects to."""
