@@ -5,7 +5,6 @@ but does not hold is refused; only a request without the cookie is anonymous.
 """
 
 import base64
-import binascii
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -124,7 +123,7 @@ class NextAuth:
         plaintext, key = self._decrypt(name, token)
         try:
             values = msgspec.json.decode(plaintext, type=dict[str, object])
-        except msgspec.DecodeError as error:
+        except ValueError as error:  # msgspec's own, and UnicodeDecodeError
             raise _refused("session is not a JSON object") from error
         expires = _expiry(values, now, self._leeway_s)
         # From the plaintext, which is authentic: base64 can be respelt, and a respelt cookie
@@ -156,7 +155,7 @@ def _header(token: str) -> _Header:
     try:
         text = base64.urlsafe_b64decode(shape[1] + "=" * (-len(shape[1]) % 4))
         return msgspec.json.decode(text, type=_Header)
-    except (binascii.Error, msgspec.DecodeError) as error:
+    except ValueError as error:  # binascii's, msgspec's, and UnicodeDecodeError
         raise _refused(f"session with an unknown header: {error}") from error
 
 
