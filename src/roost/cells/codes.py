@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 import msgspec
-from joserfc import jwt
+from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
@@ -61,7 +61,7 @@ class Codes:
     def mint(self, user: CellUser, challenge: Challenge) -> str:
         exp = self.clock() + CODE_LIFETIME_S
         grant = _Grant(secrets.token_urlsafe(16), exp, user, challenge)
-        return jwt.encode(_HEADER, msgspec.to_builtins(grant), self._key, algorithms=_ALGORITHMS)
+        return jwe.encrypt_compact(_HEADER, msgspec.json.encode(grant), self._key, _ALGORITHMS)
 
     def redeem(
         self, code: str, *, client_id: str, redirect_uri: str, verifier: str
@@ -79,10 +79,10 @@ class Codes:
 
     def _opened(self, code: str) -> _Grant:
         try:
-            claims = jwt.decode(code, self._key, algorithms=_ALGORITHMS).claims
+            opened = jwe.decrypt_compact(code, self._key, _ALGORITHMS).plaintext
         except (JoseError, ValueError):
             raise RefusedCode("the code is not ours") from None
-        grant = msgspec.convert(claims, _Grant)
+        grant = msgspec.json.decode(opened or b"", type=_Grant)
         if grant.exp <= self.clock():
             raise RefusedCode("the code has expired")
         return grant

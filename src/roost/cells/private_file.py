@@ -25,9 +25,11 @@ def read_private(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError([f"{path} cannot be opened: {error.strerror}"]) from None
-    with os.fdopen(fd, "rb") as file:
+    try:
         _refuse_unsafe(path, os.fstat(fd))
-        return file.read(MAX_BYTES)
+        return os.read(fd, MAX_BYTES)
+    finally:
+        os.close(fd)
 
 
 def keep_private(path: Path, content: bytes) -> bytes:
