@@ -29,8 +29,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--project", default="assistant", help="the project in Phoenix")
     parser.add_argument(
         "--endpoint",
-        default=os.environ.get("ROOST_URL", ""),
-        help="where traces go: Roost's base URL (ROOST_URL); the key is read from ROOST_KEY",
+        default=os.environ.get("PHOENIX_COLLECTOR_ENDPOINT", ""),
+        help="where traces go: Roost's base URL (PHOENIX_COLLECTOR_ENDPOINT); "
+        "the key is read from PHOENIX_API_KEY",
     )
     parser.add_argument("--record", type=Path, help="write traces to this file instead")
     parser.add_argument(
@@ -48,9 +49,11 @@ def exporter(chosen: argparse.Namespace) -> SpanExporter | None:
     if not chosen.endpoint:
         print("No --endpoint: nothing is traced.", file=sys.stderr)
         return None
-    key = os.environ.get("ROOST_KEY", "")
+    key = os.environ.get("PHOENIX_API_KEY", "")
     if not key:
-        sys.exit("Set ROOST_KEY to a key with the scope `ingest`: roost keys create --help")
+        sys.exit(
+            "Set PHOENIX_API_KEY to a Roost key with the scope `ingest`: roost keys create --help"
+        )
     return to_endpoint(chosen.endpoint, key)
 
 

@@ -19,11 +19,16 @@ STOP = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """
-    >>> words("What's a Cell's home?")
+    """Without the commonest, and without the `s` of a plural.
+
+    >>> words("What's in the cells' homes?")
     ['cell', 'home']
     """
-    return [word for word in WORD.findall(text.lower()) if word not in STOP]
+    return [_singular(word) for word in WORD.findall(text.lower()) if word not in STOP]
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") else word
 
 
 class Bm25:

@@ -35,7 +35,7 @@ class Hit:
 def sections_of(page: str, markdown: str) -> Iterator[Section]:
     """At least one a heading, in order, none empty; hashes inside fenced code are no headings.
 
-    >>> [s.heading for s in sections_of("a.md", "# A\nx\n## B\n```\n# no\n```")]
+    >>> [s.heading for s in sections_of("a.md", "# A\\nx\\n## B\\n```\\n# no\\n```")]
     ['A', 'B']
     """
     heading, lines, fenced = page, list[str](), False

@@ -34,4 +34,5 @@ def to_file(path: Path) -> SpanExporter:
     """Appends OTLP/JSON, a batch a line. Needs the extra `record`."""
     from opentelemetry.exporter.otlp.json.file import FileSpanExporter
 
-    return FileSpanExporter(path)
+    exporter: SpanExporter = FileSpanExporter(path)
+    return exporter
