@@ -86,7 +86,7 @@ def base_environment(host: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """
     inherited = {name: host[name] for name in HOST_NAMES if name in host}
     nowhere = {"HOME": str(scratch), "PHOENIX_WORKING_DIR": str(scratch), "TMPDIR": str(scratch)}
-    return {**inherited, **ONE_THREAD, **SHARED, **nowhere}
+    return {**inherited, **ONE_THREAD, **SHARED, **nowhere, "PYTHONUNBUFFERED": "1"}
 
 
 def cell_environment(spec: CellSpec) -> dict[str, str]:
