@@ -63,6 +63,14 @@ def trust_bundle(authority_pem: str, roots: Sequence[Path] = SYSTEM_ROOTS) -> st
     return f"{authority_pem.strip()}\n{public}"
 
 
+def publish(path: Path, text: str) -> None:
+    """Write what anybody may read (an authority, never a key), whole or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text)
+    draft.chmod(0o644)
+    draft.replace(path)
+
+
 def _fits(
     certificate: x509.Certificate, issuer: x509.Certificate, names: Sequence[str], now: datetime
 ) -> bool:
