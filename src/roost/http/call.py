@@ -30,7 +30,6 @@ class Call:
     query: str
     headers: Headers
     peer: str
-    scheme: str
     receive: Receive
     send: Send
     scope: Scope
@@ -52,13 +51,7 @@ class Call:
 
     @property
     def wants_page(self) -> bool:
-        """A browser that loads a document, as opposed to a script that calls an API."""
-        if self.method not in ("GET", "HEAD"):
-            return False
-        destination = self.header(b"sec-fetch-dest")
-        if destination is not None:
-            return destination in ("document", "iframe", "frame")
-        return "text/html" in (self.header(b"accept") or "")
+        return wants_page(self.scope)
 
     async def body(self, limit_bytes: int) -> bytes:
         """The whole body, for calls that must be judged by it. TooLarge above the limit."""
@@ -74,3 +67,13 @@ class Call:
             chunks.append(chunk)
             if not message.get("more_body"):
                 return b"".join(chunks)
+
+
+def wants_page(scope: Scope) -> bool:
+    """A document that somebody looks at, as opposed to a call by a script."""
+    if scope.get("method") not in ("GET", "HEAD"):
+        return False
+    headers = dict(scope["headers"])
+    if destination := headers.get(b"sec-fetch-dest"):
+        return destination in (b"document", b"iframe", b"frame")
+    return b"text/html" in headers.get(b"accept", b"")

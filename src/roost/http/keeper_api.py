@@ -20,6 +20,9 @@ class CellDesk(Protocol):
     """What the keeper does with cells, managed and attached alike."""
 
     async def route(self, tenant: Tenant, person: m.Person) -> m.Route | m.Waking: ...
+    async def deliver(
+        self, tenant: Tenant, path: str, content_type: str, body: bytes
+    ) -> m.Delivered: ...
     async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]: ...
     async def stop(self, tenant: Tenant) -> None: ...
     async def remove(self, tenant_id: TenantId) -> None:
@@ -163,6 +166,12 @@ class KeeperApi:
 
     async def route(self, person: m.Person) -> m.Route | m.Waking:
         return await self.cells.route(await self.control.tenants.by_id(person.tenant_id), person)
+
+    async def deliver(
+        self, tenant_id: str, path: str, content_type: str, body: bytes
+    ) -> m.Delivered:
+        tenant = await self.control.tenants.by_id(tenant_id)
+        return await self.cells.deliver(tenant, path, content_type, body)
 
     async def list_cells(self) -> list[m.CellRow]:
         return await self.cells.rows(await self.control.tenants.all())

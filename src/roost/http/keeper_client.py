@@ -4,18 +4,20 @@ An error over there is the same error here; a keeper that does not answer is Una
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
 import msgspec
 from msgspec import Struct
+from yarl import URL
 
 from roost import errors
 from roost.http import messages as m
 
 CALL_TIMEOUT_S = 30.0
+DELIVERY_TIMEOUT_S = 90.0
 HEARTBEAT_S = 10.0
 """The keeper says something on a watch at least this often."""
 EVENT_BYTES_MAX = 16 * 1024 * 1024
@@ -63,17 +65,28 @@ class KeeperClient:
     ) -> Answer:
         """POST one question; the answer decoded, or the keeper's error raised here."""
         body = b"" if question is None else msgspec.json.encode(question)
+        content = await self._post(name, {}, body, timeout_s)
+        return msgspec.json.decode(content, type=answer)
+
+    async def deliver(self, tenant: str, path: str, content_type: str, body: bytes) -> m.Delivered:
+        """Hand spans over; what the cell at its `path` said to them."""
+        query = {"tenant": tenant, "path": path, "type": content_type}
+        content = await self._post("deliver", query, body, DELIVERY_TIMEOUT_S)
+        return msgspec.json.decode(content, type=m.Delivered)
+
+    async def _post(
+        self, name: str, query: Mapping[str, str], body: bytes, timeout_s: float
+    ) -> bytes:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
+        url = URL.build(scheme="http", host="keeper", path=f"/{name}", query=query)
         try:
-            async with self._session.post(
-                f"http://keeper/{name}", data=body, timeout=timeout
-            ) as response:
+            async with self._session.post(url, data=body, timeout=timeout) as response:
                 content = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _unreachable(error) from error
         if response.status >= 400:
             raise _error(msgspec.json.decode(content, type=m.Refusal))
-        return msgspec.json.decode(content, type=answer)
+        return content
 
     async def watch(self) -> AsyncIterator[m.Event]:
         """A snapshot, then what changes. Ends with Unavailable when the keeper falls silent."""

@@ -53,7 +53,11 @@ def keeper_app(api: KeeperApi) -> Starlette:
         Route(f"/{name}", _endpoint(question, answer), methods=["POST"])
         for name, (question, answer) in operations(api).items()
     ]
-    return Starlette(routes=[*routes, Route("/watch", _watch(api))])
+    special = [
+        Route("/watch", _watch(api)),
+        Route("/deliver", _deliver(api), methods=["POST"]),
+    ]
+    return Starlette(routes=[*routes, *special])
 
 
 def _endpoint(
@@ -72,6 +76,22 @@ def _endpoint(
         return Response(msgspec.json.encode(result), media_type="application/json")
 
     return endpoint
+
+
+def _deliver(api: KeeperApi) -> Callable[[Request], Awaitable[Response]]:
+    """The one operation whose question is not JSON: a batch of spans, as it goes on."""
+
+    async def deliver(request: Request) -> Response:
+        query = request.query_params
+        try:
+            said = await api.deliver(
+                query["tenant"], query["path"], query["type"], await request.body()
+            )
+        except RoostError as error:
+            return _refused(error)
+        return Response(msgspec.json.encode(said), media_type="application/json")
+
+    return deliver
 
 
 def _refused(error: RoostError) -> Response:

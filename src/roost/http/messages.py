@@ -125,6 +125,17 @@ class Waking(Struct, frozen=True, tag="waking"):
     seconds: float
 
 
+RouteAnswer = Route | Waking
+
+
+class Delivered(Struct, frozen=True):
+    """What the cell said to a delivery."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
 class BeginSession(Struct, frozen=True):
     """Burn the link and begin a session in one step."""
 

@@ -12,7 +12,7 @@ from html import escape
 import msgspec
 
 from roost.errors import NotSignedIn, RoostError, Unavailable
-from roost.http.call import Message, Receive, Scope, Send
+from roost.http.call import Message, Receive, Scope, Send, wants_page
 from roost.http.pages import Page, html, policy
 
 log = logging.getLogger("roost.problems")
@@ -82,16 +82,6 @@ def answer_to(error: RoostError, scope: Scope, frame_ancestors: Sequence[str]) -
     if isinstance(error, NotSignedIn):
         headers.append((b"www-authenticate", b'Bearer realm="roost"'))
     return error.status, headers, body
-
-
-def wants_page(scope: Scope) -> bool:
-    """A document that somebody looks at, as opposed to a call by a script."""
-    if scope.get("method") not in ("GET", "HEAD"):
-        return False
-    headers = dict(scope["headers"])
-    if destination := headers.get(b"sec-fetch-dest"):
-        return destination in (b"document", b"iframe", b"frame")
-    return b"text/html" in headers.get(b"accept", b"")
 
 
 def _known(error: Exception) -> RoostError:

@@ -49,6 +49,9 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "sign-out", Endpoint.SIGN_OUT),
 )
 
+ALWAYS_ON = frozenset({Endpoint.HEALTH, Endpoint.INGEST, Endpoint.NO_SIGNAL})
+"""What answers while Roost is switched off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Match:

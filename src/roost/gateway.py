@@ -1,0 +1,248 @@
+"""The gateway: an ASGI app that knows who is calling and lets nothing else through.
+
+It builds and never decides. It keeps no state: any number of workers may run, and a host may
+mount it (`app.mount("/api/phoenix", Roost(...))`) without a lifespan of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Literal
+
+from roost.errors import RoostError
+from roost.http import messages as m
+from roost.http.app import App
+from roost.http.background import Closing, Seldom
+from roost.http.call import Call, Receive, Scope, Send
+from roost.http.cell_routes import CellRoutes
+from roost.http.delivery import Delivery
+from roost.http.dispatch import Answer, Dispatch
+from roost.http.forward import Forwarder
+from roost.http.guard import Guard, allowed_hosts, is_loopback
+from roost.http.identify import HostIdentify, Proofs
+from roost.http.ingest import Ingest
+from roost.http.keeper_client import KeeperClient
+from roost.http.keeper_start import start_auto_keeper
+from roost.http.messages import socket_path
+from roost.http.phoenix import Phoenix
+from roost.http.principal import principal_in
+from roost.http.problems import Problems
+from roost.http.rate import Rate
+from roost.http.routes import Endpoint
+from roost.http.sign_in import SignIn
+from roost.http.watch import Watch
+from roost.identity.cache import IdentityCache
+from roost.identity.mapping import IdentityMapping
+from roost.identity.nextauth import NextAuth
+from roost.identity.one_time_link import LinkCookie
+from roost.ingest.decode import Limits
+from roost.ingest.forward import to_cell
+from roost.model import Principal, Role, Slug
+from roost.proxy.pools import PoolLimits, Pools
+from roost.proxy.upstream import Look, Upstream
+from roost.settings import Settings, load_settings, settings_as_json
+
+ROUTE_GRACE_S = 10.0
+"""The keeper's own answer comes this much before we stop listening for it."""
+REVIVE_EVERY_S = 5.0
+
+KeeperMode = Literal["auto", "running"]
+
+
+class Roost:
+    """The ASGI app. `settings` default to `roost.toml` and ROOST_*; `identify(scope)` lets the
+    host name its user itself, as a HostUser or None; `keeper="auto"` starts a keeper where none
+    runs, `"running"` waits for one that somebody else starts."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        identify: HostIdentify | None = None,
+        keeper: KeeperMode = "auto",
+    ) -> None:
+        self._settings = settings or load_settings()
+        self._identify = identify
+        self._keeper = keeper
+        self._problems = Problems(self._dispatch, self._settings.frame_ancestors)
+        self._running: asyncio.Task[None] | None = None
+        self._parts: asyncio.Future[Dispatch] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._problems(scope, receive, send)
+
+    async def close(self) -> None:
+        """End what the first request began. Without it, all ends with the event loop."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+            self._running = None
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        dispatch = await self._started()
+        await dispatch(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            if message["type"] == "lifespan.startup":
+                await self._started()
+                await send({"type": "lifespan.startup.complete"})
+        await self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _started(self) -> Dispatch:
+        """The parts, built at the first request: a mounted app sees no lifespan."""
+        if self._running is None or self._running.done() or self._parts is None:
+            self._parts = asyncio.get_running_loop().create_future()
+            self._running = asyncio.create_task(self._run(self._parts))
+        return await asyncio.shield(self._parts)
+
+    async def _run(self, parts: "asyncio.Future[Dispatch]") -> None:
+        try:
+            async with _parts(self._settings, self._identify, self._revive) as (dispatch, watch):
+                parts.set_result(dispatch)
+                await watch.follow()
+        except RoostError as error:
+            if not parts.done():
+                parts.set_exception(error)
+            raise
+
+    def _revive(self) -> None:
+        if self._keeper == "auto":
+            settings = self._settings
+            start_auto_keeper(settings.data_dir, settings_as_json(settings))
+
+
+@asynccontextmanager
+async def _parts(
+    settings: Settings, identify: HostIdentify | None, revive: Callable[[], None]
+) -> AsyncIterator[tuple[Dispatch, Watch]]:
+    """Everything that one event loop needs, closed in reverse order."""
+    async with AsyncExitStack() as stack:
+        keeper = await stack.enter_async_context(KeeperClient(socket_path(settings.data_dir)))
+        pools = Pools(PoolLimits())
+        look = Look(settings.frame_ancestors, sign_out=f"{settings.base_path}/sign-out")
+        upstream = Upstream(pools, look)
+        stack.push_async_callback(upstream.close)
+        proofs = _proofs(settings, keeper, identify)
+        routes = CellRoutes(partial(_ask_route, keeper), time.time)
+        closing = await stack.enter_async_context(Closing())
+
+        def cell_gone(tenant_id: str, instance: str) -> None:
+            routes.forget(tenant_id, instance)
+            closing.soon(upstream.forget(instance))
+
+        def lost() -> None:
+            proofs.cache.drop_all()
+            routes.forget_all()
+
+        watch = Watch(keeper.watch, proofs.revoke, cell_gone, lost, Seldom(revive, REVIVE_EVERY_S))
+        forwarder = Forwarder(
+            routes, upstream, settings.cell_start_timeout_s, settings.cell_heavy_queries_max
+        )
+        dispatch = Dispatch(
+            base_path=settings.base_path,
+            guard=_guard(settings),
+            watch=watch,
+            endpoints=_endpoints(settings, keeper, proofs, forwarder, watch),
+            check_rate=Rate(settings.requests_per_minute).check,
+            max_body_bytes=settings.max_body_bytes,
+        )
+        yield dispatch, watch
+
+
+def _endpoints(
+    settings: Settings, keeper: KeeperClient, proofs: Proofs, forwarder: Forwarder, watch: Watch
+) -> dict[Endpoint, Answer]:
+    async def principal_of(call: Call, slug: Slug | None) -> Principal:
+        return principal_in(await proofs.identify(call), slug, watch.tenants)
+
+    sign_in = SignIn(
+        proofs,
+        lambda begin: keeper.ask("sessions/begin", m.ProvedSession, begin),
+        lambda revocation: keeper.ask("proofs/revoke", m.Done, revocation),
+    )
+    phoenix = Phoenix(principal_of, forwarder, sign_in.out)
+    app = App(proofs.identify, lambda: watch.tenants, settings.frame_ancestors)
+    deliver = Delivery(keeper)
+    limits = Limits(body_bytes=settings.max_ingest_bytes, inflated_bytes=settings.max_ingest_bytes)
+    ingest = Ingest(principal_of, to_cell(deliver.otlp), deliver.logged, limits)
+    return {
+        Endpoint.HEALTH: app.health,
+        Endpoint.INGEST: ingest.take,
+        Endpoint.NO_SIGNAL: ingest.refuse_signal,
+        Endpoint.REST: phoenix.rest,
+        Endpoint.GRAPHQL: phoenix.graphql,
+        Endpoint.UI: phoenix.ui,
+        Endpoint.APP: app.page,
+        Endpoint.ME: app.me,
+        Endpoint.LINK: sign_in.link,
+        Endpoint.SIGN_OUT: sign_in.sign_out,
+    }
+
+
+def _proofs(settings: Settings, keeper: KeeperClient, identify: HostIdentify | None) -> Proofs:
+    secrets = [secret.get_secret_value() for secret in settings.nextauth_secrets]
+    return Proofs(
+        cache=IdentityCache(time.time, settings.identity_cache_s),
+        mapping=identity_mapping(settings),
+        clock=time.time,
+        prove_key=lambda proof: keeper.ask("prove/key", m.ProvedKey, proof),
+        prove_session=lambda proof: keeper.ask("prove/session", m.ProvedSession, proof),
+        see=lambda sighting: keeper.ask("sightings/note", m.Done, sighting),
+        nextauth=_nextauth(settings, secrets) if secrets else None,
+        link_cookie=_link_cookie(settings),
+        host=identify,
+    )
+
+
+def identity_mapping(settings: Settings) -> IdentityMapping:
+    """Which claim is what, as the settings say."""
+    role = settings.role_constant
+    return IdentityMapping(
+        tenant_claim=settings.tenant_claim,
+        tenant_constant=settings.tenant_constant,
+        role_claim=settings.role_claim,
+        role_constant=None if role is None else Role[role.upper()],
+        roles={theirs: Role[ours.upper()] for theirs, ours in settings.role_map.items()},
+        subject_claim=settings.subject_claim,
+        email_claim=settings.email_claim,
+        name_claim=settings.name_claim,
+        user_id_claim=settings.user_id_claim,
+        admins=frozenset(settings.admins),
+    )
+
+
+def _nextauth(settings: Settings, secrets: list[str]) -> NextAuth:
+    return NextAuth(
+        settings.nextauth_version,
+        secrets,
+        settings.nextauth_cookie,
+        subject_claim=settings.subject_claim,
+    )
+
+
+def _link_cookie(settings: Settings) -> LinkCookie | None:
+    """Cookies know no port: the name tells two installations on one machine apart."""
+    if not is_loopback(settings.host):
+        return None
+    return LinkCookie(f"roost-{settings.port}", settings.base_path)
+
+
+def _guard(settings: Settings) -> Guard:
+    return Guard(
+        hosts=allowed_hosts(settings.public_url, settings.allowed_hosts),
+        origins=frozenset(origin.lower() for origin in settings.allowed_origins),
+        loopback=is_loopback(settings.host),
+    )
+
+
+async def _ask_route(keeper: KeeperClient, person: m.Person) -> m.Route | m.Waking:
+    return await keeper.ask(
+        "cells/route", m.RouteAnswer, person, timeout_s=person.wait_s + ROUTE_GRACE_S
+    )

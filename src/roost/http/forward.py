@@ -1,0 +1,105 @@
+"""A judged call on its way: gate, route, upstream, and once more where a route was stale.
+
+Rule: the decision comes first; a call that is refused wakes no cell.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from roost.errors import Unavailable
+from roost.http import gate, pages
+from roost.http import messages as m
+from roost.http.call import Call
+from roost.http.cell_routes import CellRoutes
+from roost.model import CellRoute, Principal, TenantId
+from roost.policy.decision import Allow, Decision, Treatment
+from roost.proxy.admitted import Admitted
+from roost.proxy.upstream import RouteStale, Upstream, again
+
+HEAVY_WAIT_S = 30.0
+
+
+class StillWaking(Unavailable):
+    """The cell was not up within the wait; `waking` says what it is doing."""
+
+    def __init__(self, waking: m.Waking) -> None:
+        super().__init__("This tenant's Phoenix is still starting; try again.", reason=waking.phase)
+        self.waking = waking
+
+
+@dataclass(slots=True)
+class Forwarder:
+    """`wait_s` is how long an API call waits for a sleeping cell; `heavy_max` how many costly
+    queries of one tenant run at a time."""
+
+    routes: CellRoutes
+    upstream: Upstream
+    wait_s: float
+    heavy_max: int
+    _heavy: dict[TenantId, asyncio.Semaphore] = field(default_factory=dict)
+
+    async def send(
+        self, call: Call, principal: Principal, decision: Decision, forward: gate.Forward
+    ) -> None:
+        """Judge, forward, answer. A page of a sleeping cell is answered by one that shows its
+        progress; anything else waits."""
+        is_page = isinstance(decision, Allow) and decision.treatment is Treatment.PAGE
+        wait_s = 0.0 if is_page and call.wants_page else self.wait_s
+
+        async def route() -> CellRoute:
+            return _awake(await self.routes.to(principal, wait_s))
+
+        try:
+            admitted = await gate.admit(decision, principal, forward, route)
+        except StillWaking as still:
+            if not (is_page and call.wants_page):
+                raise
+            await _show_progress(call, principal, still.waking)
+            return
+        async with self._slot(admitted):
+            await self._pass_on(call, admitted)
+
+    async def _pass_on(self, call: Call, admitted: Admitted) -> None:
+        try:
+            await self.upstream.send(admitted, call.receive, call.send)
+        except RouteStale as stale:
+            principal = admitted.principal
+            fresh = _awake(await self.routes.renew(principal, admitted.route, self.wait_s))
+            if not stale.may_repeat:
+                raise
+            admitted = again(replace(admitted, route=fresh), stale.body)
+            await self.upstream.send(admitted, call.receive, call.send)
+
+    @asynccontextmanager
+    async def _slot(self, admitted: Admitted) -> AsyncIterator[None]:
+        """One of the tenant's few places for costly queries, where this is one."""
+        if not admitted.allow.heavy:
+            yield
+            return
+        tenant_id = admitted.principal.tenant.id
+        slots = self._heavy.setdefault(tenant_id, asyncio.Semaphore(self.heavy_max))
+        try:
+            async with asyncio.timeout(HEAVY_WAIT_S):
+                await slots.acquire()
+        except TimeoutError:
+            raise Unavailable(
+                "This tenant's Phoenix is busy with large queries; try again.",
+                reason="no slot for a heavy query",
+            ) from None
+        try:
+            yield
+        finally:
+            slots.release()
+
+
+def _awake(route: CellRoute | m.Waking) -> CellRoute:
+    if isinstance(route, m.Waking):
+        raise StillWaking(route)
+    return route
+
+
+async def _show_progress(call: Call, principal: Principal, waking: m.Waking) -> None:
+    page = pages.waking(principal.tenant.slug, waking.phase, waking.seconds)
+    await pages.show(call, page, 202, ("'self'",))

@@ -1,0 +1,93 @@
+"""Servers inside the keeper: an ASGI app on a socket for as long as a block runs."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from roost.errors import ConfigError
+
+GRACE_S = 3
+
+
+@asynccontextmanager
+async def serving(
+    app: ASGIApp, listening: socket.socket, certificate: tuple[Path, Path] | None = None
+) -> AsyncIterator[None]:
+    """`certificate` is (chain, key) for TLS. The socket is closed at the end."""
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=certificate[0] if certificate else None,
+        ssl_keyfile=certificate[1] if certificate else None,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+        listening.close()
+
+
+class _Server(uvicorn.Server):
+    """Signals are the process's own matter: it runs several servers."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen_tcp(host: str, port: int, setting: str) -> socket.socket:
+    """ConfigError, naming the setting, where that address is not to be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            [f"{setting}: cannot listen on {host}:{port}: {error.strerror}"]
+        ) from None
+    listening.listen(1024)
+    return listening
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """A socket for this user alone. What a dead keeper left there is replaced: the caller holds
+    the data directory's lock."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    _refuse_foreign(path.parent)
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(before)
+    listening.listen(1024)
+    return listening
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A folder in a shared place could be somebody else's, who would then be our keeper."""
+    status = folder.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise ConfigError(
+            [f"data_dir: {folder} must belong to this user and be writable by nobody else"]
+        )
