@@ -41,15 +41,16 @@ class Stale(Enum):
 class RouteStale(Unavailable):
     """The route does not lead there any more, and nothing was told to the caller yet.
 
-    `again` is the pass to send once more on a fresh route, with the caller's body, which is read by
-    now; None where the cell may have acted already or the body is gone: then this is an answer
-    like any Unavailable.
+    Where `may_repeat`, the call may be sent `again` on a fresh route, with `body` (the caller's,
+    which is read by now). Else the cell may have acted already, or the body is gone: then this is
+    an answer like any Unavailable.
     """
 
-    def __init__(self, what: Stale, again: Admitted | None, reason: str) -> None:
+    def __init__(self, what: Stale, *, may_repeat: bool, body: bytes | None, reason: str) -> None:
         super().__init__("Phoenix is restarting; try again.", reason=reason, retry_after_s=1)
         self.what = what
-        self.again = again
+        self.may_repeat = may_repeat
+        self.body = body
 
 
 class BrokenOff(ConnectionError):
@@ -64,6 +65,11 @@ class Look:
     frame_ancestors: tuple[str, ...] = ("'self'",)
     sign_out: str = ""
     theme: str = ""
+
+
+def again(admitted: Admitted, body: bytes | None) -> Admitted:
+    """The same pass with the body that was read from the caller."""
+    return replace(admitted, body=body)
 
 
 class Upstream:
@@ -204,7 +210,10 @@ def _explain(
     refused = isinstance(error, aiohttp.ClientConnectorError)
     untouched = refused or admitted.method in _REPEATABLE
     raise RouteStale(
-        Stale.INSTANCE, _again(admitted, body) if untouched else None, reason
+        Stale.INSTANCE,
+        may_repeat=untouched and body.repeatable,
+        body=body.whole,
+        reason=reason,
     ) from error
 
 
@@ -212,7 +221,9 @@ def _check(admitted: Admitted, body: RequestBody, answer: aiohttp.ClientResponse
     """Raises for answers that are Roost's to give: a token that is refused, a cell that fails."""
     status = answer.status
     if status == 401:
-        raise RouteStale(Stale.TOKEN, _again(admitted, body), "401 by the cell")
+        raise RouteStale(
+            Stale.TOKEN, may_repeat=body.repeatable, body=body.whole, reason="401 by the cell"
+        )
     if status < 500:
         return
     reason = f"{status} by the cell to {admitted.method}"
@@ -220,10 +231,6 @@ def _check(admitted: Admitted, body: RequestBody, answer: aiohttp.ClientResponse
         raise Unavailable("Phoenix is overloaded; try again.", reason=reason, retry_after_s=5)
     log.warning("cell %s: %s", admitted.route.instance, reason)
     raise Unavailable("Phoenix failed at this call.", reason=reason, retry_after_s=0, status=502)
-
-
-def _again(admitted: Admitted, body: RequestBody) -> Admitted | None:
-    return replace(admitted, body=body.whole) if body.repeatable else None
 
 
 def _content_type(answer: aiohttp.ClientResponse) -> str:
