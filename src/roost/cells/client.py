@@ -8,9 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-import msgspec
 from aiohttp import (
     ClientError,
     ClientResponse,
@@ -20,6 +18,7 @@ from aiohttp import (
     TCPConnector,
 )
 
+from roost.cells.graphql_users import REFUSES, CellAccount, Deleted, T, UserPage, Users, data_of
 from roost.cells.handshake import Begun, new_return_url, parse_login
 from roost.errors import Unavailable
 
@@ -27,7 +26,6 @@ IDP = "roost"
 """The provider's name in Phoenix: it stands in PHOENIX_OAUTH2_ROOST_* and in its URLs."""
 PAGE_OF_USERS = 500
 _SILENT = "Phoenix of this tenant does not answer. Try again in a moment."
-_REFUSES = "Phoenix of this tenant refuses Roost. See `roost doctor`."
 _USERS = """query RoostUsers($first: Int!, $after: String) {
   users(first: $first, after: $after) {
     edges { node { id username email role { name } } }
@@ -37,16 +35,6 @@ _USERS = """query RoostUsers($first: Int!, $after: String) {
 _DELETE = """mutation RoostDeleteUsers($ids: [ID!]!) {
   deleteUsers(input: {userIds: $ids}) { userIds }
 }"""
-
-
-@dataclass(frozen=True, slots=True)
-class CellAccount:
-    """A user's row in the cell; `id` is Phoenix's Relay id."""
-
-    id: str
-    username: str
-    email: str
-    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +71,7 @@ class CellClient:
         async with self.get("/arize_phoenix_version") as answer:
             text = (await answer.text()).strip()
         if answer.status != 200 or not text[:1].isdigit():
-            raise Unavailable(_REFUSES, reason=f"no Phoenix: version answered {answer.status}")
+            raise Unavailable(REFUSES, reason=f"no Phoenix: version answered {answer.status}")
         return text
 
     async def accounts(self) -> list[CellAccount]:
@@ -104,7 +92,7 @@ class CellClient:
         """
         ids = [account.id for account in await self.accounts() if account.email in emails]
         if ids:
-            await self._ask(_DELETE, {"ids": ids}, _Deleted)
+            await self._ask(_DELETE, {"ids": ids}, Deleted)
         return len(ids)
 
     @asynccontextmanager
@@ -122,10 +110,10 @@ class CellClient:
         except (ClientError, TimeoutError) as error:
             raise Unavailable(_SILENT, reason=f"{path}: {error!r}") from None
 
-    async def _page_of_users(self, *, first: int, after: str | None) -> "_Connection":
-        return (await self._ask(_USERS, {"first": first, "after": after}, _Users)).users
+    async def _page_of_users(self, *, first: int, after: str | None) -> UserPage:
+        return (await self._ask(_USERS, {"first": first, "after": after}, Users)).users
 
-    async def _ask(self, query: str, variables: dict[str, object], shape: type["_T"]) -> "_T":
+    async def _ask(self, query: str, variables: dict[str, object], shape: type[T]) -> T:
         try:
             async with self.session.post(
                 f"{self.address}/graphql",
@@ -133,7 +121,7 @@ class CellClient:
                 headers={"Authorization": f"Bearer {self.admin_secret}"},
                 allow_redirects=False,
             ) as answer:
-                return _data(answer.status, await answer.read(), shape)
+                return data_of(answer.status, await answer.read(), shape)
         except (ClientError, TimeoutError) as error:
             raise Unavailable(_SILENT, reason=f"/graphql: {error!r}") from None
 
@@ -149,65 +137,3 @@ async def open_session(*, timeout_s: float = 30, ca_pem: str = "") -> AsyncItera
         timeout=ClientTimeout(total=timeout_s),
     ) as session:
         yield session
-
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Role:
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    id: str
-    username: str
-    email: str | None
-    role: _Role
-
-    def account(self) -> CellAccount:
-        return CellAccount(self.id, self.username, self.email or "", self.role.name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Edge:
-    node: _Node
-
-
-@dataclass(frozen=True, slots=True)
-class _PageInfo:
-    hasNextPage: bool  # noqa: N815 - as GraphQL spells it
-    endCursor: str | None  # noqa: N815
-
-
-@dataclass(frozen=True, slots=True)
-class _Connection:
-    edges: list[_Edge]
-    pageInfo: _PageInfo  # noqa: N815
-
-
-@dataclass(frozen=True, slots=True)
-class _Users:
-    users: _Connection
-
-
-@dataclass(frozen=True, slots=True)
-class _UserIds:
-    userIds: list[str]  # noqa: N815
-
-
-@dataclass(frozen=True, slots=True)
-class _Deleted:
-    deleteUsers: _UserIds  # noqa: N815
-
-
-def _data(status: int, body: bytes, shape: type[_T]) -> _T:
-    """The `data` of a GraphQL answer; errors arrive as 200 too, with `data` null."""
-    if status != 200:
-        raise Unavailable(_REFUSES, reason=f"the admin secret was answered with {status}")
-    try:
-        answer = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        return msgspec.json.decode(answer["data"], type=shape)
-    except (msgspec.MsgspecError, KeyError):
-        raise Unavailable(_REFUSES, reason=f"GraphQL answered {body[:300]!r}") from None
