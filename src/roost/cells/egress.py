@@ -13,6 +13,7 @@ import asyncio
 import base64
 import binascii
 import hmac
+import json
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -67,32 +68,27 @@ class EgressProxy:
     @asynccontextmanager
     async def serving(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
         """Listens until the block is left, and gives the port. Open tunnels are cut then."""
-        async with asyncio.TaskGroup() as group:
+        server = await asyncio.start_server(self._accept, host, port, limit=CHUNK_BYTES)
+        try:
+            yield int(server.sockets[0].getsockname()[1])
+        finally:
+            server.close()
+            await self._cut_all()
 
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                self._accept(group, reader, writer)
-
-            server = await asyncio.start_server(accept, host, port, limit=CHUNK_BYTES)
-            try:
-                yield int(server.sockets[0].getsockname()[1])
-            finally:
-                server.close()
-                for connection in self._connections:
-                    connection.cancel()
-
-    def _accept(
-        self,
-        group: asyncio.TaskGroup,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= self._limits.connections:
             log.warning("egress: more than %d connections", self._limits.connections)
             writer.close()
             return
-        task = group.create_task(self._serve(reader, writer))
+        task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+
+    async def _cut_all(self) -> None:
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Supervises one connection: whatever goes wrong in it is the end of it alone."""
@@ -114,9 +110,10 @@ class EgressProxy:
                 await self._forward(caller, request, tenant, target, path)
         except RoostError as error:
             log.info("egress: %s refused %d: %s", tenant or "-", error.status, error.message)
-            await self._refuse(caller, error)
+            await _refuse(caller, error)
         except OSError as error:
             log.info("egress: %s broke off: %s", tenant or "-", type(error).__name__)
+            caller.writer.transport.abort()
 
     async def _head(self, caller: Wire) -> h11.Request:
         try:
@@ -164,6 +161,9 @@ class EgressProxy:
         try:
             async with traffic.watched():
                 await _relay(caller, upstream, request, target, path, traffic)
+        except OSError:
+            upstream.writer.transport.abort()
+            raise
         finally:
             upstream.writer.close()
             log.info(
@@ -176,24 +176,27 @@ class EgressProxy:
                 asyncio.get_running_loop().time() - started,
             )
 
-    async def _refuse(self, caller: Wire, error: RoostError) -> None:
-        """The reason stands in the status line too: of a refused CONNECT clients show no more."""
-        text = error.message.encode("ascii", "replace")
-        headers = [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"%d" % len(text)),
-            (b"connection", b"close"),
-        ]
-        if error.status == 407:
-            headers.append((b"proxy-authenticate", b'Basic realm="Roost egress"'))
-        if caller.state.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            return
-        with suppress(OSError):
-            status = error.status
-            await caller.send(h11.Response(status_code=status, headers=headers, reason=text))
-            await caller.send(h11.Data(data=text))
-            await caller.send(h11.EndOfMessage())
-            await _drain(caller)
+
+async def _refuse(caller: Wire, error: RoostError) -> None:
+    """Says why in the two places that clients show: the status line, all that is left of a refused
+    CONNECT, and `error.message` of a JSON body, where model clients look."""
+    if caller.state.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+        return
+    shown = {"code": error.status, "message": error.message, "type": "egress_refused"}
+    body = json.dumps({"error": shown}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    if error.status == 407:
+        headers.append((b"proxy-authenticate", b'Basic realm="Roost egress"'))
+    reason = error.message.encode("ascii", "replace")
+    with suppress(OSError):
+        await caller.send(h11.Response(status_code=error.status, headers=headers, reason=reason))
+        await caller.send(h11.Data(data=body))
+        await caller.send(h11.EndOfMessage())
+        await _drain(caller)
 
 
 async def _relay(

@@ -49,7 +49,8 @@ class Traffic:
     def _touch(self, size: int) -> None:
         if size == ENDED:
             self._idle_timeout_s = min(self._idle_timeout_s, HALF_CLOSED_S)
-        self._deadline.reschedule(asyncio.get_running_loop().time() + self._idle_timeout_s)
+        if not self._deadline.expired():
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._idle_timeout_s)
 
 
 class Wire:
