@@ -18,6 +18,9 @@ _SEGMENT_SAFE = "-._~!$&'()*+,;=:@"
 _QUERY_SAFE = "-._~!$'()*,:@/?"
 _RAW_PATH = re.compile(rb"/(?:[!-\"$&->@-\[\]-~]|%[0-9A-Fa-f]{2})*")
 _RAW_QUERY = re.compile(rb"(?:[!-\"$&-~]|%[0-9A-Fa-f]{2})*")
+# What needs no look and has one spelling: most segments, names and values are nothing else.
+_PLAIN = re.compile(rb"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+_PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 # C0, DEL and C1; then what a second decoding would turn into a dot, a slash, a backslash, a
 # percent sign or a control character.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -60,7 +63,10 @@ def serialise(segments: tuple[str, ...]) -> str:
     >>> serialise(("v1", "projects", "RHVtbXk6MQ==")), serialise(())
     ('/v1/projects/RHVtbXk6MQ==', '/')
     """
-    return "/" + "/".join(quote(segment, safe=_SEGMENT_SAFE) for segment in segments)
+    return "/" + "/".join(
+        segment if _PLAIN_SEGMENT.fullmatch(segment) else quote(segment, safe=_SEGMENT_SAFE)
+        for segment in segments
+    )
 
 
 def canonical_query(raw: bytes) -> str | None:
@@ -82,8 +88,12 @@ def canonical_query(raw: bytes) -> str | None:
 
 
 def _segment(raw: bytes) -> str | None:
+    if len(raw) > MAX_SEGMENT_BYTES:
+        return None
+    if _PLAIN.fullmatch(raw):
+        return raw.decode("ascii")
     text = _decoded(raw)
-    if text is None or text in ("", ".", "..") or len(raw) > MAX_SEGMENT_BYTES:
+    if text is None or text in ("", ".", ".."):
         return None
     if "/" in text or "\\" in text or _CONTROL.search(text) or _ENCODED_TWICE.search(text):
         return None
@@ -92,18 +102,19 @@ def _segment(raw: bytes) -> str | None:
 
 def _pair(raw: bytes) -> str | None:
     name, equals, value = raw.partition(b"=")
-    texts = [_query_text(name), _query_text(value)]
-    if None in texts:
+    spelt_name, spelt_value = _query_text(name), _query_text(value)
+    if spelt_name is None or spelt_value is None:
         return None
-    spelt = [quote(text or "", safe=_QUERY_SAFE + " ").replace(" ", "+") for text in texts]
-    return "=".join(spelt) if equals else spelt[0]
+    return f"{spelt_name}={spelt_value}" if equals else spelt_name
 
 
 def _query_text(raw: bytes) -> str | None:
+    if _PLAIN.fullmatch(raw):
+        return raw.decode("ascii")
     text = _decoded(raw.replace(b"+", b" "))
     if text is None or _CONTROL.search(text.translate({9: None, 10: None, 13: None})):
         return None
-    return text
+    return quote(text, safe=_QUERY_SAFE + " ").replace(" ", "+")
 
 
 def _decoded(raw: bytes) -> str | None:

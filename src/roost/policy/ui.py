@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 
 from roost.model import Role
-from roost.policy.decision import Allow, Treatment
+from roost.policy.decision import Allow, Refuse, Treatment
 from roost.policy.routes import RULES, Rule, find, grow
 from roost.policy.verdict import (
+    NO_ASSISTANT,
     NO_KEYS,
     NO_ROW,
     NO_SIGN_IN,
@@ -28,6 +29,9 @@ PAGES = frozenset(
     | {"prompts", "redirects", "settings", "support"}
 )
 """First segments of the UI's own routes; the page shows what the rest of the path says."""
+
+_NO_EXPLORER = Refuse("API explorers load scripts from CDNs; GraphQL by GET runs queries")
+_KEEPERS = Refuse("whether a cell is up is the keeper's to ask")
 
 UI_RULES: tuple[Rule, ...] = (
     Rule("GET", "/", PAGE),
@@ -48,6 +52,31 @@ UI_RULES: tuple[Rule, ...] = (
     Rule("GET", "/forgot-password", NO_SIGN_IN),
     Rule("GET", "/reset-password", NO_SIGN_IN),
     Rule("GET", "/reset-password-with-token", NO_SIGN_IN),
+    # Phoenix as an authorization server, its side doors, and what only the keeper asks.
+    Rule("GET", "/oauth2/authorize", NO_SIGN_IN),
+    Rule("POST", "/oauth2/authorize/decision", NO_SIGN_IN),
+    Rule("GET", "/oauth2/consent", NO_SIGN_IN),
+    Rule("POST", "/oauth2/token", NO_SIGN_IN),
+    Rule("POST", "/oauth2/revoke", NO_SIGN_IN),
+    Rule("POST", "/oauth2/register", NO_SIGN_IN),
+    Rule("GET", "/oauth2/{idp}/login", NO_SIGN_IN),
+    Rule("POST", "/oauth2/{idp}/login", NO_SIGN_IN),
+    Rule("GET", "/oauth2/{idp}/tokens", NO_SIGN_IN),
+    Rule("GET", "/auth.md", NO_SIGN_IN),
+    Rule("GET", "/.well-known/oauth-protected-resource", NO_SIGN_IN),
+    Rule("GET", "/.well-known/oauth-protected-resource/mcp", NO_SIGN_IN),
+    Rule("GET", "/.well-known/oauth-authorization-server", NO_SIGN_IN),
+    Rule("GET", "/.well-known/openid-configuration", NO_SIGN_IN),
+    Rule("POST", "/agents/server/sessions/{session}/chat", NO_ASSISTANT),
+    Rule("GET", "/graphql", _NO_EXPLORER),
+    Rule("GET", "/apis/graphql", _NO_EXPLORER),
+    Rule("GET", "/apis/rest", _NO_EXPLORER),
+    Rule("GET", "/docs", _NO_EXPLORER),
+    Rule("GET", "/docs/oauth2-redirect", _NO_EXPLORER),
+    Rule("GET", "/redoc", _NO_EXPLORER),
+    Rule("GET", "/openapi.json", _NO_EXPLORER),
+    Rule("GET", "/healthz", _KEEPERS),
+    Rule("GET", "/readyz", _KEEPERS),
     # Errors of the page, into the cell's own log.
     Rule("POST", "/client_errors", READ),
     Rule("GET", "/favicon.ico", READ),
@@ -68,8 +97,8 @@ def decide_ui(method: str, segments: Sequence[str]) -> Verdict:
     True
     >>> decide_ui("GET", ("assets", "index-BeUAedO-.js")) == ASSET
     True
-    >>> decide_ui("GET", ("docs",)).reason, decide_ui("GET", ("graphql",)).reason
-    ('no row names this', 'no row names this')
+    >>> decide_ui("GET", ("mcp",)).reason, decide_ui("GET", ("readyz",)).reason
+    ('no row names this', "whether a cell is up is the keeper's to ask")
     """
     verdict = find(_TREE, method, segments)
     if verdict is not NO_ROW or method not in ("GET", "HEAD") or not segments:
