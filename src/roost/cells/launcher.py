@@ -5,11 +5,12 @@ cell's port while the keeper holds it. Rule 2: a job goes to the one process tha
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -44,7 +45,7 @@ class CellProcess:
 
 @dataclass(frozen=True, slots=True)
 class LauncherState:
-    """`phase` is `ready` or what is done now, for `seconds`; `fraction` (0 to 1) of it, if known."""
+    """`phase` is `ready` or what is done now, for `seconds`; `fraction` is from 0 to 1."""
 
     phase: str
     seconds: float = 0.0
@@ -136,12 +137,12 @@ class SpawnLauncher:
         return cell
 
     async def kill(self, process: CellProcess, number: signal.Signals) -> None:
-        if process.pid in self._watched and not process.exited.done():
-            self._watched[process.pid][0].send_signal(number)
+        if process.pid in self._watched:
+            _send(self._watched[process.pid][0], number)
 
     async def aclose(self) -> None:
         for process, _ in self._watched.values():
-            process.kill()
+            _send(process, signal.SIGKILL)
         await asyncio.gather(*(watch for _, watch in self._watched.values()))
 
     async def _watch(self, process: asyncio.subprocess.Process, cell: CellProcess) -> None:
@@ -151,9 +152,11 @@ class SpawnLauncher:
             cell.exited.set_result(ExitReason.from_code(code))
 
 
+def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
+
+
 def zygote_command(*arguments: str) -> list[str]:
     """Run by this interpreter, with the environment and no user site."""
     return [sys.executable, "-P", "-s", "-m", "roost.cells.zygote", *arguments]
-
-
-Clock = Callable[[], float]
