@@ -63,8 +63,8 @@ class Wire:
         self.reader = reader
         self.writer = writer
 
-    async def next_event(self) -> h11.Event | type[h11.PAUSED]:
-        """Raises h11.RemoteProtocolError for what is no HTTP, and OSError."""
+    async def next_event(self) -> object:
+        """An h11 event. Raises h11.RemoteProtocolError for what is no HTTP, and OSError."""
         while (event := self.state.next_event()) is h11.NEED_DATA:
             self.state.receive_data(await self.reader.read(CHUNK_BYTES))
         return event
