@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import Literal
 
 from roost.errors import RoostError
@@ -44,8 +43,6 @@ from roost.proxy.pools import PoolLimits, Pools
 from roost.proxy.upstream import Look, Upstream
 from roost.settings import Settings, load_settings, settings_as_json
 
-ROUTE_GRACE_S = 10.0
-"""The keeper's own answer comes this much before we stop listening for it."""
 REVIVE_EVERY_S = 5.0
 
 KeeperMode = Literal["auto", "running"]
@@ -130,7 +127,7 @@ async def _parts(
         upstream = Upstream(pools, look)
         stack.push_async_callback(upstream.close)
         proofs = _proofs(settings, keeper, identify)
-        routes = CellRoutes(partial(_ask_route, keeper), time.time)
+        routes = CellRoutes(keeper.route, time.time)
         closing = await stack.enter_async_context(Closing())
 
         def cell_gone(tenant_id: str, instance: str) -> None:
@@ -239,10 +236,4 @@ def _guard(settings: Settings) -> Guard:
         hosts=allowed_hosts(settings.public_url, settings.allowed_hosts),
         origins=frozenset(origin.lower() for origin in settings.allowed_origins),
         loopback=is_loopback(settings.host),
-    )
-
-
-async def _ask_route(keeper: KeeperClient, person: m.Person) -> m.Route | m.Waking:
-    return await keeper.ask(
-        "cells/route", m.RouteAnswer, person, timeout_s=person.wait_s + ROUTE_GRACE_S
     )

@@ -15,6 +15,8 @@ from roost.cells.client import IDP
 from roost.cells.secrets import CellSecrets
 from roost.model import Slug, TenantId
 
+TESTED_PHOENIX = ("20.26.1",)
+"""The versions that the policy tables were compared with."""
 HOST_NAMES = (
     "LANG",
     "LC_ALL",

@@ -47,6 +47,11 @@ def cell_secrets(master_key: bytes, tenant_id: TenantId) -> CellSecrets:
     )
 
 
+def people_key(master_key: bytes) -> bytes:
+    """What people's subjects in cells are made with (`people.cell_user`)."""
+    return HKDF(SHA256(), 32, _SALT, b"people").derive(master_key)
+
+
 def load_or_create_master_key(path: Path) -> bytes:
     """The installation's 32 bytes, made at the first call.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from roost.cli.connection import with_keeper
-from roost.cli.console import out, print_json, print_table
+from roost.cli.console import err, out, print_json, print_table
 from roost.cli.tenants import Json
 from roost.http import messages as m
 
@@ -55,11 +55,33 @@ def attach(
     url: Annotated[str, typer.Option(help="Where that Phoenix is reached from here.")],
     json: Json = False,
 ) -> None:
-    """Let a tenant live in a Phoenix that someone else runs; prints the environment it needs."""
-    text = with_keeper(
-        lambda keeper: keeper.ask("cells/attach", m.Text, m.Attach(tenant, url), 120)
+    """Let a tenant live in a Phoenix that someone else runs.
+
+    Prints what that Phoenix has to be started with until nothing speaks against it any more.
+    """
+    said = with_keeper(
+        lambda keeper: keeper.ask("cells/attach", m.Attachment, m.Attach(tenant, url), 120)
     )
-    print_json(text) if json else out.print(text.text, markup=False, soft_wrap=True)
+    if json:
+        print_json(said)
+    elif said.attached:
+        out.print(f"Attached: {tenant} lives at {url} now.", markup=False)
+    else:
+        _tell_terms(said)
+    if not said.attached:
+        raise typer.Exit(1)
+
+
+def _tell_terms(said: m.Attachment) -> None:
+    err.print("Not attached yet:", style="yellow")
+    for finding in said.findings:
+        err.print(f"  - {finding}", markup=False)
+    err.print("\nStart that Phoenix with this environment, then run the command again:\n")
+    for name, value in said.environment.items():
+        out.print(f"{name}={value}", markup=False, soft_wrap=True)
+    if trust := said.environment.get("SSL_CERT_FILE"):
+        err.print(f"\nand with this file as {trust}:\n", markup=False)
+        out.print(said.trust_pem, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -33,7 +33,5 @@ async def new_link(settings: Settings, keeper: KeeperClient) -> str:
             "through the app; `roost doctor` shows what is missing for that."
         )
     minted = one_time_link.mint()
-    await keeper.ask(
-        "links/create", m.Done, m.NewLink(minted.hash, one_time_link.LINK_LIFETIME_S)
-    )
+    await keeper.ask("links/create", m.Done, m.NewLink(minted.hash, one_time_link.LINK_LIFETIME_S))
     return f"http://{settings.host}:{settings.port}{settings.base_path}/sign-in/{minted.token}"

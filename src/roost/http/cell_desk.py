@@ -4,6 +4,119 @@ Rule: a token is asked for only from a cell that has proved to be ours, and a ro
 person, one role and one instance of one cell.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from roost.cells.client import CellClient
+from roost.cells.people import CellUser, cell_user, service_user
+from roost.cells.sign_in import SignIn
+from roost.errors import NotFound, Unavailable
+from roost.http import messages as m
+from roost.http.attached_cells import AttachedCells
+from roost.http.managed_cells import ManagedDesk
+from roost.model import Principal, Proof, Role, Tenant, TenantId
+
 ROUTE_S = 60.0
-"""A route is asked for again after so long, so that an ended right ends."""
-LOG_BYTES_SHOWN = 64 * 1024
+"""A route is asked for again after so long, so that a right that has ended ends."""
+DELIVERY_WAIT_S = 60.0
+ANSWER_BYTES_MAX = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Desk:
+    """Managed and attached cells as one. `people_key` makes people's subjects."""
+
+    managed: ManagedDesk
+    attached: AttachedCells
+    sign_in: SignIn
+    people_key: bytes
+    clock: Callable[[], float]
+
+    async def route(self, tenant: Tenant, person: m.Person) -> m.Route | m.Waking:
+        """NotFound for whoever has no business in Phoenix itself."""
+        user = self._user(tenant, person)
+        client = await self._client(tenant, person.wait_s)
+        if isinstance(client, m.Waking):
+            return client
+        if person.stale:
+            self.sign_in.forget_subject(user.sub)
+        token = await self.sign_in.token(client, user)
+        until = min(token.valid_until, self.clock() + ROUTE_S)
+        return m.Route(client.address, client.instance, token.value, until)
+
+    async def deliver(
+        self, tenant: Tenant, path: str, content_type: str, body: bytes
+    ) -> m.Delivered:
+        """Hand spans to the tenant's cell, waking it first."""
+        client = await self._client(tenant, DELIVERY_WAIT_S)
+        if isinstance(client, m.Waking):
+            raise Unavailable("This tenant's Phoenix is still starting.", reason=client.phase)
+        token = await self.sign_in.token(client, service_user(self.people_key))
+        return await _post(client, token.value, path, content_type, body)
+
+    async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]:
+        return [await self.attached.row(tenant) or self.managed.row(tenant) for tenant in tenants]
+
+    async def stop(self, tenant: Tenant) -> None:
+        await self.managed.stop(tenant.id)
+
+    async def remove(self, tenant_id: TenantId) -> None:
+        await self.attached.detach(tenant_id)
+        await self.managed.remove(tenant_id)
+
+    async def attach(self, tenant: Tenant, url: str) -> m.Attachment:
+        said = await self.attached.attach(tenant, url)
+        if said.attached:
+            await self.managed.stop(tenant.id)
+        return said
+
+    async def detach(self, tenant: Tenant) -> None:
+        await self.attached.detach(tenant.id)
+
+    def logs(self, tenant: Tenant) -> str:
+        return self.managed.logs(tenant.id)
+
+    async def _client(self, tenant: Tenant, wait_s: float) -> CellClient | m.Waking:
+        attached = await self.attached.client(tenant)
+        return attached or await self.managed.client(tenant, wait_s)
+
+    def _user(self, tenant: Tenant, person: m.Person) -> CellUser:
+        if person.role is None:
+            return service_user(self.people_key)
+        user = cell_user(self.people_key, _principal(tenant, person))
+        if user is None:
+            raise NotFound(reason="a role without a place in Phoenix")
+        return user
+
+
+async def _post(
+    client: CellClient, token: str, path: str, content_type: str, body: bytes
+) -> m.Delivered:
+    headers = {"authorization": f"Bearer {token}", "content-type": content_type}
+    url = URL(client.address + path, encoded=True)
+    try:
+        async with client.session.post(url, data=body, headers=headers) as answer:
+            said = await answer.content.read(ANSWER_BYTES_MAX)
+            return m.Delivered(answer.status, answer.content_type, said)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable(
+            "This tenant's Phoenix does not answer; send the spans again.",
+            reason=f"delivery: {type(error).__name__}",
+        ) from error
+
+
+def _principal(tenant: Tenant, person: m.Person) -> Principal:
+    """As far as a cell is concerned; when the proof ends is the gateway's matter."""
+    return Principal(
+        tenant=tenant,
+        subject=person.subject,
+        role=None if person.role is None else Role(person.role),
+        proof=Proof.KEY if person.is_key else Proof.HOST,
+        proof_id=person.subject,
+        valid_until=0,
+        name=person.name,
+        issuer=person.issuer,
+    )

@@ -16,7 +16,7 @@ from roost.http.cell_routes import CellRoutes
 from roost.model import CellRoute, Principal, TenantId
 from roost.policy.decision import Allow, Decision, Treatment
 from roost.proxy.admitted import Admitted
-from roost.proxy.upstream import RouteStale, Upstream, again
+from roost.proxy.upstream import RouteStale, Upstream
 
 HEAVY_WAIT_S = 30.0
 
@@ -67,10 +67,10 @@ class Forwarder:
         except RouteStale as stale:
             principal = admitted.principal
             fresh = _awake(await self.routes.renew(principal, admitted.route, self.wait_s))
-            if not stale.may_repeat:
+            if stale.again is None:
                 raise
-            admitted = again(replace(admitted, route=fresh), stale.body)
-            await self.upstream.send(admitted, call.receive, call.send)
+            again = replace(stale.again, route=fresh)
+            await self.upstream.send(again, call.receive, call.send)
 
     @asynccontextmanager
     async def _slot(self, admitted: Admitted) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ Rule: whoever may ask is the owner of the installation; tenants' rights are judg
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from roost.errors import BadRequest, NotSignedIn
 from roost.http import messages as m
@@ -28,8 +29,7 @@ class CellDesk(Protocol):
     async def remove(self, tenant_id: TenantId) -> None:
         """Stop the cell and delete the home."""
 
-    async def attach(self, tenant: Tenant, url: str) -> str:
-        """Instructions for whoever runs that Phoenix."""
+    async def attach(self, tenant: Tenant, url: str) -> m.Attachment: ...
 
     async def detach(self, tenant: Tenant) -> None: ...
     def logs(self, tenant: Tenant) -> str: ...
@@ -183,9 +183,9 @@ class KeeperApi:
     async def cell_logs(self, name: m.TenantName) -> m.Text:
         return m.Text(self.cells.logs(await self.control.tenants.by_slug(name.tenant)))
 
-    async def attach_cell(self, attach: m.Attach) -> m.Text:
+    async def attach_cell(self, attach: m.Attach) -> m.Attachment:
         tenant = await self.control.tenants.by_slug(attach.tenant)
-        return m.Text(await self.cells.attach(tenant, attach.url))
+        return await self.cells.attach(tenant, _cell_url(attach.url))
 
     async def detach_cell(self, name: m.TenantName) -> m.Done:
         await self.cells.detach(await self.control.tenants.by_slug(name.tenant))
@@ -194,6 +194,15 @@ class KeeperApi:
 
 def _row(tenant: Tenant) -> m.TenantRow:
     return m.TenantRow(tenant.id, tenant.slug, tenant.name)
+
+
+def _cell_url(text: str) -> str:
+    """Scheme, host and port as they are sent, nothing else."""
+    parts = urlsplit(text)
+    plain = f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme not in ("http", "https") or not parts.hostname or text.rstrip("/") != plain:
+        raise BadRequest(f"{text!r} is no cell's URL: write it like http://phoenix:6006.")
+    return plain
 
 
 def _scopes(names: list[str]) -> frozenset[Scope]:

@@ -20,6 +20,8 @@ CALL_TIMEOUT_S = 30.0
 DELIVERY_TIMEOUT_S = 90.0
 HEARTBEAT_S = 10.0
 """The keeper says something on a watch at least this often."""
+ROUTE_GRACE_S = 30.0
+"""A sign-in to the cell comes after the wait for it."""
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 
 Answer = TypeVar("Answer")
@@ -67,6 +69,12 @@ class KeeperClient:
         body = b"" if question is None else msgspec.json.encode(question)
         content = await self._post(name, {}, body, timeout_s)
         return msgspec.json.decode(content, type=answer)
+
+    async def route(self, person: m.Person) -> m.Route | m.Waking:
+        """The way to the tenant's cell for that person; waits as long as `person` says."""
+        body = msgspec.json.encode(person)
+        content = await self._post("cells/route", {}, body, person.wait_s + ROUTE_GRACE_S)
+        return msgspec.json.decode(content, type=m.Route | m.Waking)
 
     async def deliver(self, tenant: str, path: str, content_type: str, body: bytes) -> m.Delivered:
         """Hand spans over; what the cell at its `path` said to them."""

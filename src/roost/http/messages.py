@@ -125,9 +125,6 @@ class Waking(Struct, frozen=True, tag="waking"):
     seconds: float
 
 
-RouteAnswer = Route | Waking
-
-
 class Delivered(Struct, frozen=True):
     """What the cell said to a delivery."""
 
@@ -166,6 +163,16 @@ class Switch(Struct, frozen=True):
 class Attach(Struct, frozen=True):
     tenant: str
     url: str
+
+
+class Attachment(Struct, frozen=True):
+    """`environment` is what that Phoenix has to be started with; `findings` is why it is not
+    attached (yet)."""
+
+    attached: bool
+    findings: list[str]
+    environment: dict[str, str]
+    trust_pem: str
 
 
 class Text(Struct, frozen=True):
@@ -232,7 +239,6 @@ class Status(Struct, frozen=True):
     pid: int
     version: str
     base_path: str
-    enabled: bool
     launcher: str
     phase: str
     """What the launcher is doing: `ready`, or the step of the zygote's start."""

@@ -7,7 +7,8 @@ Rule: `/ui/<tenant>/v1` and `/ui/<tenant>/graphql` are judged by the same rows a
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from roost.errors import NotFound
+from roost.errors import NotAllowed, NotFound
+from roost.http.answers import answer_json, redirect
 from roost.http.call import Call
 from roost.http.forward import Forwarder
 from roost.http.gate import Forward
@@ -57,6 +58,9 @@ class Phoenix:
         if verdict is Elsewhere.SIGN_OUT and call.header(b"sec-fetch-site") == "same-origin":
             # Phoenix's menu signs out by GET; a foreign page must not.
             await self.sign_out(call)
+        elif verdict is Elsewhere.SIGN_IN:
+            # The UI comes here when a call was 401; whoever is signed in begins anew.
+            await redirect(call, f"{mount}/")
         else:
             await self._forward(call, principal, verdict, segments, mount)
 
@@ -70,12 +74,9 @@ class Phoenix:
     ) -> None:
         if isinstance(verdict, Elsewhere):
             raise NotFound(reason=f"not here: {verdict.value}")
-        path = paths.serialise(segments)
-        if call.trailing_slash and segments:
-            path += "/"
         forward = Forward(
             method=call.method,
-            path=path,
+            path=paths.serialise(segments),
             query=call.query,
             headers=call.headers,
             mount=mount,
@@ -98,4 +99,11 @@ class Phoenix:
             body=judged.body,
             set_headers={"content-type": "application/json"},
         )
-        await self.forwarder.send(call, principal, judged.decision, forward)
+        try:
+            await self.forwarder.send(call, principal, judged.decision, forward)
+        except (NotAllowed, NotFound) as refusal:
+            if principal.role is None:
+                raise
+            # In GraphQL's own form, which the UI shows where it belongs.
+            said = {"data": None, "errors": [{"message": refusal.message}]}
+            await answer_json(call, said)

@@ -39,6 +39,8 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "t/{tenant}/v1/metrics", Endpoint.NO_SIGNAL),
     ("ANY", "v1/**", Endpoint.REST),
     ("ANY", "t/{tenant}/v1/**", Endpoint.REST),
+    ("GET", "arize_phoenix_version", Endpoint.REST),
+    ("GET", "t/{tenant}/arize_phoenix_version", Endpoint.REST),
     ("POST", "graphql", Endpoint.GRAPHQL),
     ("POST", "t/{tenant}/graphql", Endpoint.GRAPHQL),
     ("ANY", "ui/{tenant}/**", Endpoint.UI),

@@ -17,9 +17,9 @@ GRACE_S = 3
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, listening: socket.socket, certificate: tuple[Path, Path] | None = None
+    app: ASGIApp, listening: socket.socket, chain: Path | None = None
 ) -> AsyncIterator[None]:
-    """`certificate` is (chain, key) for TLS. The socket is closed at the end."""
+    """`chain` holds certificate and key (PEM) and makes it TLS. The socket is closed at the end."""
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -29,14 +29,12 @@ async def serving(
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=GRACE_S,
-        ssl_certfile=certificate[0] if certificate else None,
-        ssl_keyfile=certificate[1] if certificate else None,
+        ssl_certfile=chain,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)
+        # The socket listens already: who comes before uvicorn has begun waits in its queue.
         yield
     finally:
         server.should_exit = True

@@ -18,7 +18,7 @@ class Treatment(StrEnum):
     STREAM = "stream"
     """The same for event streams: `no-transform` too, no read timeout."""
     PAGE = "page"
-    """Phoenix's HTML page: Content-Security-Policy with hashes, `frame-ancestors`, injected head."""
+    """Phoenix's HTML page: a policy with hashes, `frame-ancestors`, Roost's script in its head."""
     ASSET = "asset"
     """Hashed and immutable: `public, max-age=31536000, immutable`."""
 

@@ -1,0 +1,245 @@
+"""The keeper: one process that holds a data directory, its cells and what cells trust.
+
+It builds and never decides. Everything it opens is closed in reverse order when it ends, and its
+cells end with it, however it ends.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from roost.cells.certificates import ensure_certificates, trust_bundle
+from roost.cells.codes import Codes
+from roost.cells.egress import EgressProxy
+from roost.cells.egress_rules import parse_rules, proxy_url
+from roost.cells.environment import TESTED_PHOENIX, CellSpec
+from roost.cells.secrets import (
+    CellSecrets,
+    cell_secrets,
+    load_or_create_master_key,
+    people_key,
+)
+from roost.cells.sign_in import SignIn
+from roost.cells.signing_key import load_signing_key
+from roost.cells.sso import Provider
+from roost.errors import ConfigError
+from roost.http import messages as m
+from roost.http.attached_cells import AttachedCells, AttachTerms
+from roost.http.broadcast import Broadcast
+from roost.http.cell_desk import Desk
+from roost.http.guard import is_loopback
+from roost.http.keeper_api import KeeperApi
+from roost.http.keeper_client import HEARTBEAT_S
+from roost.http.keeper_server import keeper_app
+from roost.http.managed_cells import ManagedDesk
+from roost.http.messages import socket_path
+from roost.http.serving import listen_tcp, listen_unix, serving
+from roost.model import Tenant, TenantId
+from roost.settings import Settings
+from roost.storage.control import Control, control_database
+from roost.storage.engine import sqlite_url
+from roost.storage.lock import data_dir_lock
+
+AUTO_IDLE_S = 30.0
+"""A keeper that nobody started by hand ends so long after its last gateway."""
+LOOK_EVERY_S = 1.0
+
+log = logging.getLogger("roost.keeper")
+
+
+async def run_keeper(settings: Settings, *, auto: bool) -> None:
+    """Keep until told to stop (SIGTERM, SIGINT), or, with `auto`, until nobody needs it."""
+    data_dir = settings.data_dir.resolve()
+    with data_dir_lock(data_dir):
+        async with AsyncExitStack() as stack:
+            keeper = await _open(settings, data_dir, stack)
+            stopping = _stop_signals()
+            log.info("keeper %s holds %s", os.getpid(), data_dir)
+            await _until(stopping, keeper.broadcast, auto=auto)
+            keeper.broadcast.close()
+    log.info("keeper ended")
+
+
+async def _open(settings: Settings, data_dir: Path, stack: AsyncExitStack) -> KeeperApi:
+    """Everything, from the bottom up; the socket last, so that who finds it finds all."""
+    url = sqlite_url(data_dir / "control.db")
+    control = await stack.enter_async_context(control_database(url, time.time))
+    await _settle(settings, control)
+    parts = await _Parts.open(settings, data_dir, stack)
+    broadcast = Broadcast(HEARTBEAT_S)
+    managed = await _managed(parts, broadcast)
+    stack.push_async_callback(managed.aclose)
+    attached = AttachedCells(
+        control.attachments, parts.sign_in, parts.people_key, parts.secrets_of, parts.terms(), stack
+    )
+    desk = Desk(managed, attached, parts.sign_in, parts.people_key, time.time)
+    api = KeeperApi(
+        control, desk, broadcast, settings.base_path, time.time, lambda: parts.status(managed)
+    )
+    for tenant_id in await control.tenants.deleting():
+        await api.finish_deleting(tenant_id)
+    socket = listen_unix(socket_path(settings.data_dir))
+    await stack.enter_async_context(serving(keeper_app(api), socket))
+    return api
+
+
+async def _settle(settings: Settings, control: Control) -> None:
+    """The base path is baked into each cell, so the data directory keeps it."""
+    kept = await control.installation.get("base_path")
+    if kept is None:
+        await control.installation.put("base_path", settings.base_path)
+    elif kept != settings.base_path:
+        raise ConfigError(
+            [
+                f"base_path: this data directory was made for {kept}, not {settings.base_path}. "
+                "Put it back, or start with another data_dir."
+            ]
+        )
+    if not settings.enabled:
+        await control.installation.put("enabled", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What cells of both kinds need."""
+
+    settings: Settings
+    data_dir: Path
+    master_key: bytes
+    sign_in: SignIn
+    loopback_url: str
+    """The OIDC provider for managed cells; Phoenix takes plain HTTP from `localhost` alone."""
+    tls_url: str
+    """The same for attached cells, or "" where Roost listens on loopback alone."""
+    authority_pem: str
+    egress_port: int
+
+    @classmethod
+    async def open(cls, settings: Settings, data_dir: Path, stack: AsyncExitStack) -> "_Parts":
+        master_key = load_or_create_master_key(data_dir / "master.key")
+        key = load_signing_key(data_dir / "oidc.pem")
+        codes = Codes(time.time)
+
+        def secret_of(client_id: str) -> str | None:
+            return cell_secrets(master_key, TenantId(client_id)).oidc_client
+
+        def app(base_url: str) -> Starlette:
+            return Provider(base_url, key, codes, secret_of, time.time).app()
+
+        inside = listen_tcp("127.0.0.1", 0, "internal_port")
+        loopback_url = f"http://localhost:{inside.getsockname()[1]}"
+        await stack.enter_async_context(serving(app(loopback_url), inside))
+        tls_url, authority = "", ""
+        if not is_loopback(settings.internal_host):
+            tls_url, authority = await _tls_listener(settings, data_dir, app, stack)
+        issuer = loopback_url.removeprefix("http://")
+        rules = parse_rules(settings.egress_allow, always=(f"http://{issuer}",))
+        proxy = EgressProxy(rules, lambda tenant_id: cell_secrets(master_key, tenant_id).egress)
+        port = await stack.enter_async_context(proxy.serving())
+        sign_in = SignIn(codes.mint, time.time)
+        return cls(settings, data_dir, master_key, sign_in, loopback_url, tls_url, authority, port)
+
+    @property
+    def people_key(self) -> bytes:
+        return people_key(self.master_key)
+
+    def secrets_of(self, tenant_id: TenantId) -> CellSecrets:
+        return cell_secrets(self.master_key, tenant_id)
+
+    def home_of(self, tenant_id: TenantId) -> Path:
+        return self.data_dir / "homes" / tenant_id
+
+    def mount_of(self, tenant: Tenant) -> str:
+        return f"{self.settings.base_path}/ui/{tenant.slug}"
+
+    @property
+    def public_url(self) -> str:
+        settings = self.settings
+        return settings.public_url or f"http://{settings.host}:{settings.port}"
+
+    def spec(self, tenant: Tenant, port: int) -> CellSpec:
+        secrets = self.secrets_of(tenant.id)
+        return CellSpec(
+            tenant_id=tenant.id,
+            slug=tenant.slug,
+            home=self.home_of(tenant.id),
+            port=port,
+            mount=self.mount_of(tenant),
+            public_url=self.public_url,
+            discovery_url=f"{self.loopback_url}/{tenant.id}/.well-known/openid-configuration",
+            client_id=tenant.id,
+            secrets=secrets,
+            egress_proxy_url=proxy_url(self.egress_port, tenant.id, secrets.egress),
+        )
+
+    def terms(self) -> AttachTerms:
+        return AttachTerms(
+            provider_url=self.tls_url or self.loopback_url,
+            public_url=self.public_url,
+            mount_of=self.mount_of,
+            trust_pem=trust_bundle(self.authority_pem) if self.authority_pem else "",
+            tested_versions=TESTED_PHOENIX,
+        )
+
+    def status(self, managed: ManagedDesk) -> m.Status:
+        state = managed.launcher_state
+        return m.Status(
+            pid=os.getpid(),
+            version=version("roost"),
+            base_path=self.settings.base_path,
+            launcher=self.settings.launcher,
+            phase=state.phase,
+            launcher_s=state.seconds,
+            internal_url=self.tls_url or self.loopback_url,
+            egress_url=f"http://127.0.0.1:{self.egress_port}",
+            data_dir=str(self.data_dir),
+        )
+
+
+async def _tls_listener(
+    settings: Settings,
+    data_dir: Path,
+    app: Callable[[str], Starlette],
+    stack: AsyncExitStack,
+) -> tuple[str, str]:
+    """The provider for attached cells: its URL, and the authority (PEM) of its certificate."""
+    names = (settings.internal_host, *settings.internal_names)
+    folder = data_dir / "tls"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    certificates = ensure_certificates(folder, names, time.time)
+    listening = listen_tcp(settings.internal_host, settings.internal_port, "internal_host")
+    name = settings.internal_names[0] if settings.internal_names else settings.internal_host
+    url = f"https://{name}:{listening.getsockname()[1]}"
+    await stack.enter_async_context(serving(app(url), listening, certificates.chain))
+    return url, certificates.authority_pem
+
+
+def _stop_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _until(stopping: asyncio.Event, broadcast: Broadcast, *, auto: bool) -> None:
+    """Until a signal; with `auto`, also once nobody has watched for AUTO_IDLE_S."""
+    needed = time.monotonic()
+    while not stopping.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await stopping.wait()
+        if broadcast.count:
+            needed = time.monotonic()
+        elif auto and time.monotonic() - needed > AUTO_IDLE_S:
+            log.info("no gateway for %s s", AUTO_IDLE_S)
+            return
