@@ -25,6 +25,7 @@ from roost.http.ingest import Ingest
 from roost.http.keeper_client import KeeperClient
 from roost.http.keeper_start import start_auto_keeper
 from roost.http.messages import socket_path
+from roost.http.open_calls import OpenCalls
 from roost.http.phoenix import Phoenix
 from roost.http.principal import principal_in
 from roost.http.problems import Problems
@@ -128,19 +129,33 @@ async def _parts(
         stack.push_async_callback(upstream.close)
         proofs = _proofs(settings, keeper, identify)
         routes = CellRoutes(keeper.route, time.time)
+        open_calls = OpenCalls()
         closing = await stack.enter_async_context(Closing())
 
         def cell_gone(tenant_id: str, instance: str) -> None:
             routes.forget(tenant_id, instance)
             closing.soon(upstream.forget(instance))
 
+        def revoked(proof_id: str) -> None:
+            proofs.revoke(proof_id)
+            open_calls.cut(proof_id)
+
         def lost() -> None:
             proofs.cache.drop_all()
             routes.forget_all()
 
-        watch = Watch(keeper.watch, proofs.revoke, cell_gone, lost, Seldom(revive, REVIVE_EVERY_S))
+        watch = Watch(keeper.watch, revoked, cell_gone, lost, Seldom(revive, REVIVE_EVERY_S))
+
+        async def principal_of(call: Call, slug: Slug | None) -> Principal:
+            return principal_in(await proofs.identify(call), slug, watch.tenants)
+
         forwarder = Forwarder(
-            routes, upstream, settings.cell_start_timeout_s, settings.cell_heavy_queries_max
+            principal_of,
+            open_calls,
+            routes,
+            upstream,
+            settings.cell_start_timeout_s,
+            settings.cell_heavy_queries_max,
         )
         dispatch = Dispatch(
             base_path=settings.base_path,
@@ -156,9 +171,7 @@ async def _parts(
 def _endpoints(
     settings: Settings, keeper: KeeperClient, proofs: Proofs, forwarder: Forwarder, watch: Watch
 ) -> dict[Endpoint, Answer]:
-    async def principal_of(call: Call, slug: Slug | None) -> Principal:
-        return principal_in(await proofs.identify(call), slug, watch.tenants)
-
+    principal_of = forwarder.principal_of
     sign_in = SignIn(
         proofs,
         lambda begin: keeper.ask("sessions/begin", m.ProvedSession, begin),

@@ -145,8 +145,10 @@ async def _keeper(keeper: KeeperClient) -> list[Line]:
     for row in await keeper.ask("cells/list", list[m.CellRow]):
         grade = Grade.BAD if row.state == "failed" else Grade.GOOD
         lines.append(Line(grade, f"cell of {row.tenant}: {row.state} {row.detail}".rstrip()))
-        for address in foreign_listeners(row.pid) if row.pid else ():
-            lines.append(Line(Grade.BAD, f"the cell of {row.tenant} listens on {address}"))
+        lines += [
+            Line(Grade.BAD, f"the cell of {row.tenant} listens on {address}")
+            for address in (foreign_listeners(row.pid) if row.pid else ())
+        ]
     sightings = await keeper.ask("sightings/list", list[tuple[str, str, float]])
     lines += _told(tuple(changing_subjects(sightings, time.time())))
     return lines

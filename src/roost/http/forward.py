@@ -7,13 +7,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from roost.errors import Unavailable
+from roost.errors import NotSignedIn, Unavailable
 from roost.http import gate, pages
 from roost.http import messages as m
 from roost.http.call import Call
 from roost.http.cell_routes import CellRoutes
-from roost.model import CellRoute, Principal, TenantId
+from roost.http.open_calls import OpenCalls
+from roost.http.principal import PrincipalOf
+from roost.model import CellRoute, Principal, Role, TenantId
 from roost.policy.decision import Allow, Decision, Treatment
 from roost.proxy.admitted import Admitted
 from roost.proxy.upstream import RouteStale, Upstream
@@ -34,6 +37,8 @@ class Forwarder:
     """`wait_s` is how long an API call waits for a sleeping cell; `heavy_max` how many costly
     queries of one tenant run at a time."""
 
+    principal_of: PrincipalOf
+    open_calls: OpenCalls
     routes: CellRoutes
     upstream: Upstream
     wait_s: float
@@ -58,8 +63,19 @@ class Forwarder:
                 raise
             await _show_progress(call, principal, still.waking)
             return
-        async with self._slot(admitted):
+        async with (
+            self._slot(admitted),
+            self.open_calls.watched(principal, partial(self._check_again, call, principal)),
+        ):
             await self._pass_on(call, admitted)
+
+    async def _check_again(self, call: Call, principal: Principal) -> None:
+        """The proof still names the same person in the same role; the cell hears of it, too, and
+        is not taken for idle."""
+        now = await self.principal_of(call, principal.tenant.slug)
+        if _who(now) != _who(principal):
+            raise NotSignedIn(reason="no longer the same person, tenant or role")
+        await self.routes.to(now, self.wait_s)
 
     async def _pass_on(self, call: Call, admitted: Admitted) -> None:
         try:
@@ -92,6 +108,10 @@ class Forwarder:
             yield
         finally:
             slots.release()
+
+
+def _who(principal: Principal) -> tuple[TenantId, str, Role | None]:
+    return principal.tenant.id, principal.subject, principal.role
 
 
 def _awake(route: CellRoute | m.Waking) -> CellRoute:

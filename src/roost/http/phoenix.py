@@ -12,12 +12,11 @@ from roost.http.answers import answer_json, redirect
 from roost.http.call import Call
 from roost.http.forward import Forwarder
 from roost.http.gate import Forward
+from roost.http.principal import PrincipalOf
 from roost.http.routes import Match
-from roost.model import Principal, Slug
+from roost.model import Principal
 from roost.policy import graphql, paths, routes, ui
 from roost.policy.verdict import Elsewhere, Verdict
-
-PrincipalOf = Callable[[Call, Slug | None], Awaitable[Principal]]
 
 
 @dataclass(frozen=True, slots=True)

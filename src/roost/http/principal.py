@@ -3,10 +3,14 @@
 Rule: a tenant that is not theirs and a tenant that is not there give the same answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from roost.errors import BadRequest, NotFound
+from roost.http.call import Call
 from roost.model import Identity, Principal, Role, Slug, Tenant
+
+PrincipalOf = Callable[[Call, Slug | None], Awaitable[Principal]]
+"""Who sent a call, in the tenant that its path names (None: the only one there is for them)."""
 
 
 def principal_in(
