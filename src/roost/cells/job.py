@@ -21,7 +21,6 @@ class Job:
     environment: Mapping[str, str] = field(repr=False)
     working_dir: str
     memory_bytes: int
-    niceness: int = 0
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()

@@ -32,7 +32,6 @@ class Launch:
     log_path: Path
     listener: socket.socket
     memory_bytes: int
-    niceness: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,6 @@ def job_of(launch: Launch, base: Mapping[str, str]) -> Job:
         environment={**base, **launch.environment},
         working_dir=str(launch.working_dir),
         memory_bytes=launch.memory_bytes,
-        niceness=launch.niceness,
     )
 
 

@@ -38,8 +38,16 @@ from roost.cells.job import EXIT_OUT_OF_MEMORY, Job, oom_kills
 MAX_MESSAGE_BYTES = 4096
 PROGRESS_EVERY_MODULES = 100
 PROCESS_NAME = b"roost-cell"
-PRELOADED = ("uvicorn.loops.auto", "uvicorn.protocols.http.auto", "uvicorn.lifespan.on")
-"""What Phoenix imports only when it serves: shared memory and a faster start if it is here."""
+PRELOADED = (
+    "anyio._backends._asyncio",
+    "boto3",
+    "multiprocessing.managers",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+)
+"""What Phoenix imports only when it serves. Here it is imported, and its memory kept, once."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
@@ -183,7 +191,6 @@ def become_cell(job: Job, listener: socket.socket) -> None:
     name_process()
     os.umask(0o077)
     os.chdir(job.working_dir)
-    os.nice(job.niceness)
     # Private memory (RLIMIT_AS would count the address space of every library and thread).
     resource.setrlimit(resource.RLIMIT_DATA, (job.memory_bytes, job.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -205,7 +212,8 @@ def load_phoenix() -> None:
 
     GrpcServer.__aenter__ = listen_nowhere
     for name in PRELOADED:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # optional, or gone in another release
+            importlib.import_module(name)
 
 
 def serve_phoenix(listener: socket.socket) -> None:

@@ -207,7 +207,8 @@ class ZygoteLauncher:
 
     def _kill(self, pid: int, number: signal.Signals) -> None:
         if self._control is not None:
-            self._control.send(json.dumps({"kill": pid, "signal": number}).encode())
+            with contextlib.suppress(ConnectionError):  # it is gone, and its cells with it
+                self._control.send(json.dumps({"kill": pid, "signal": number}).encode())
 
     def _refused(self, ticket: int, why: str) -> None:
         if (answer := self._tickets.get(ticket)) is not None and not answer.done():
