@@ -4,10 +4,6 @@
   const own = document.currentScript.dataset;
   const prefix = "roost:" + own.space + ":";
 
-  // Phoenix's validator compiles code where it may. The page's policy forbids that and reports
-  // each attempt, so it is told beforehand.
-  globalThis.__zod_globalConfig = { jitless: true };
-
   function inMemory() {
     const kept = new Map();
     return {

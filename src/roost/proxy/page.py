@@ -47,13 +47,17 @@ def dress(html: bytes, rules: PageRules) -> tuple[bytes, str]:
 
 
 def policy(scripts: list[str], frame_ancestors: tuple[str, ...]) -> str:
-    """Styles are inline all over Phoenix's UI. Pictures of other hosts are left out on purpose:
-    a trace is hostile text, and an image address in it tells its author who looks at it."""
+    """The policy of a page with those inline scripts.
+
+    `unsafe-eval`: Phoenix's bundle compiles lodash templates as it loads, and is a blank page where
+    it cannot; `unsafe-inline` styles: emotion. Pictures of other hosts are left out on purpose: a
+    trace is hostile text, and an image address in it tells its author who looks at it.
+    """
     hashes = "".join(f" '{hash_of(script)}'" for script in dict.fromkeys(scripts))
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src 'self'{hashes}",
+            f"script-src 'self' 'unsafe-eval'{hashes}",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "media-src 'self' data: blob:",

@@ -108,10 +108,11 @@ class Upstream:
 
     async def _ask(self, admitted: Admitted, body: RequestBody) -> aiohttp.ClientResponse:
         treatment, route = admitted.allow.treatment, admitted.route
+        # The page's policy is made from its scripts, so HEAD needs them as well.
+        page_head = treatment is Treatment.PAGE and admitted.method == "HEAD"
         try:
             return await self._pools.to(route).request(
-                # The page's policy is made from its scripts, so HEAD needs them as well.
-                "GET" if treatment is Treatment.PAGE else admitted.method,
+                "GET" if page_head else admitted.method,
                 URL(route.address + _target(admitted), encoded=True),
                 data=body.payload(),
                 headers=_headers(admitted, body),
