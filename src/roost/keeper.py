@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
@@ -18,10 +19,13 @@ from pathlib import Path
 from starlette.applications import Starlette
 
 from roost.cells.certificates import ensure_certificates, trust_bundle
+from roost.cells.client import open_session
 from roost.cells.codes import Codes
 from roost.cells.egress import EgressProxy
 from roost.cells.egress_rules import parse_rules, proxy_url
-from roost.cells.environment import TESTED_PHOENIX, CellSpec
+from roost.cells.environment import TESTED_PHOENIX, CellSpec, base_environment
+from roost.cells.launcher import Launcher, SpawnLauncher
+from roost.cells.managed import ManagedCells
 from roost.cells.secrets import (
     CellSecrets,
     cell_secrets,
@@ -31,9 +35,13 @@ from roost.cells.secrets import (
 from roost.cells.sign_in import SignIn
 from roost.cells.signing_key import load_signing_key
 from roost.cells.sso import Provider
+from roost.cells.starter import CellLimits
+from roost.cells.states import CellState
+from roost.cells.zygote_launcher import ZygoteLauncher
 from roost.errors import ConfigError
 from roost.http import messages as m
 from roost.http.attached_cells import AttachedCells, AttachTerms
+from roost.http.background import Closing
 from roost.http.broadcast import Broadcast
 from roost.http.cell_desk import Desk
 from roost.http.guard import is_loopback
@@ -76,8 +84,7 @@ async def _open(settings: Settings, data_dir: Path, stack: AsyncExitStack) -> Ke
     await _settle(settings, control)
     parts = await _Parts.open(settings, data_dir, stack)
     broadcast = Broadcast(HEARTBEAT_S)
-    managed = await _managed(parts, broadcast)
-    stack.push_async_callback(managed.aclose)
+    managed = await _managed(parts, broadcast, stack)
     attached = AttachedCells(
         control.attachments, parts.sign_in, parts.people_key, parts.secrets_of, parts.terms(), stack
     )
@@ -90,6 +97,29 @@ async def _open(settings: Settings, data_dir: Path, stack: AsyncExitStack) -> Ke
     socket = listen_unix(socket_path(settings.data_dir))
     await stack.enter_async_context(serving(keeper_app(api), socket))
     return api
+
+
+async def _managed(parts: "_Parts", broadcast: Broadcast, stack: AsyncExitStack) -> ManagedDesk:
+    """The keeper's own cells, with the launcher on its way."""
+    closing = await stack.enter_async_context(Closing())
+    session = await stack.enter_async_context(open_session())
+    launcher = parts.launcher()
+    changes: list[Callable[[TenantId, CellState], None]] = []
+
+    def tell(tenant_id: TenantId, state: CellState) -> None:
+        for change in changes:
+            change(tenant_id, state)
+
+    cells = ManagedCells(
+        launcher, parts.spec, session, clock=time.time, limits=parts.limits(), on_change=tell
+    )
+    desk = ManagedDesk(
+        cells, launcher, parts.sign_in, broadcast, parts.data_dir / "homes", time.time, closing
+    )
+    changes.append(desk.changed)
+    stack.push_async_callback(desk.aclose)
+    await cells.start()
+    return desk
 
 
 async def _settle(settings: Settings, control: Control) -> None:
@@ -179,6 +209,25 @@ class _Parts:
             client_id=tenant.id,
             secrets=secrets,
             egress_proxy_url=proxy_url(self.egress_port, tenant.id, secrets.egress),
+        )
+
+    def launcher(self) -> Launcher:
+        scratch = self.data_dir / "scratch"
+        scratch.mkdir(mode=0o700, exist_ok=True)
+        environment = base_environment(os.environ, scratch)
+        spawn = SpawnLauncher(environment)
+        if self.settings.launcher == "spawn" or not sys.platform.startswith("linux"):
+            return spawn
+        log_path = self.data_dir / "zygote.log"
+        return ZygoteLauncher(environment, log_path, clock=time.time, fallback=spawn)
+
+    def limits(self) -> CellLimits:
+        settings = self.settings
+        return CellLimits(
+            start_timeout_s=settings.cell_start_timeout_s,
+            memory_bytes=settings.cell_memory_mb * 1024 * 1024,
+            awake_max=settings.cells_awake_max,
+            idle_after_s=settings.cell_idle_after_s,
         )
 
     def terms(self) -> AttachTerms:

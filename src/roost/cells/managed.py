@@ -74,8 +74,6 @@ class ManagedCells:
         Unavailable if its start fails, while it waits to be tried again, or if there is no room.
         """
         cell = self._cells.get(tenant.id) or self._new(tenant)
-        if not cell.is_owned:
-            self._make_room()
         return await cell.wake()
 
     def state(self, tenant_id: TenantId) -> CellState:
@@ -124,6 +122,7 @@ class ManagedCells:
             partial(self._starter.running, tenant),
             clock=self._clock,
             chance=self._chance,
+            make_room=self._make_room,
             on_change=partial(self._on_change, tenant.id),
         )
         return cell

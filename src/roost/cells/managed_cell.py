@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 class ManagedCell:
-    """`on_change` hears every state as it begins, before anything follows from it."""
+    """`make_room` is asked before a process is started, and may raise Unavailable. `on_change`
+    hears every state as it begins, before anything follows from it."""
 
     def __init__(
         self,
@@ -31,10 +32,12 @@ class ManagedCell:
         *,
         clock: Callable[[], float],
         chance: Callable[[], float],
+        make_room: Callable[[], None],
         on_change: Callable[[CellState], None],
     ) -> None:
         self._start = start
         self._clock = clock
+        self._make_room = make_room
         self._on_change = on_change
         self._backoff = Backoff(chance)
         self._owner: asyncio.Task[None] | None = None
@@ -70,6 +73,7 @@ class ManagedCell:
         if isinstance(self.state, Stopping) and self._owner is not None:
             await asyncio.wait({self._owner})
         if not self.is_owned:
+            self._make_room()
             self._owner = asyncio.create_task(self._live())
             self._owner.add_done_callback(self._ended)
         return await asyncio.shield(self._next_arrival())

@@ -29,7 +29,7 @@ class Probe:
         The listening socket is open before Phoenix is, so the first question waits in its queue
         and is answered the moment that Phoenix serves.
         """
-        while await self._status("/readyz", within_s=None) != 200:
+        while await self._status("/readyz", within_s=None) != 200:  # noqa: ASYNC110 - not ours
             await asyncio.sleep(ASK_AGAIN_S)
 
     async def prove(self, admin_secret: str) -> None:

@@ -106,8 +106,9 @@ class Starter:
     async def _come_up(self, spec: CellSpec, process: CellProcess) -> None:
         probe = Probe(self.session, spec.address)
         ready = asyncio.create_task(probe.until_ready())
+        first: set[asyncio.Future[None] | asyncio.Future[ExitReason]] = {ready, process.exited}
         try:
-            await asyncio.wait({ready, process.exited}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ready.cancel()
         if process.exited.done():

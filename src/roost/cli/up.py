@@ -90,9 +90,7 @@ async def _wake(keeper: KeeperClient, tenant: m.TenantRow) -> None:
     ) as progress:
         task = progress.add_task("Starting Phoenix", total=None)
         last = ""
-        while isinstance(
-            state := await keeper.ask("cells/route", m.Route | m.Waking, asked), m.Waking
-        ):
+        while isinstance(state := await keeper.route(asked), m.Waking):
             progress.update(task, description=state.phase)
             if state.phase != last and not err.is_terminal:
                 err.print(f"{state.phase} ...", markup=False)

@@ -19,7 +19,7 @@ from roost.http.principal import PrincipalOf
 from roost.model import CellRoute, Principal, Role, TenantId
 from roost.policy.decision import Allow, Decision, Treatment
 from roost.proxy.admitted import Admitted
-from roost.proxy.upstream import RouteStale, Upstream
+from roost.proxy.upstream import RouteStale, Upstream, again
 
 HEAVY_WAIT_S = 30.0
 
@@ -83,10 +83,10 @@ class Forwarder:
         except RouteStale as stale:
             principal = admitted.principal
             fresh = _awake(await self.routes.renew(principal, admitted.route, self.wait_s))
-            if stale.again is None:
+            if not stale.may_repeat:
                 raise
-            again = replace(stale.again, route=fresh)
-            await self.upstream.send(again, call.receive, call.send)
+            admitted = again(replace(admitted, route=fresh), stale.body)
+            await self.upstream.send(admitted, call.receive, call.send)
 
     @asynccontextmanager
     async def _slot(self, admitted: Admitted) -> AsyncIterator[None]:
