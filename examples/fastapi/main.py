@@ -7,8 +7,10 @@ import os
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from roost import HostUser, Roost
 from starlette.middleware.sessions import SessionMiddleware
+from starlette.types import Scope
+
+from roost import HostUser, Roost
 
 PEOPLE = {
     "ann": HostUser("user-ann", "acme", "admin", name="Ann"),
@@ -16,9 +18,9 @@ PEOPLE = {
 }
 
 
-def identify(request: Request) -> HostUser | None:
-    """Whoever your app says is signed in; None for nobody."""
-    return PEOPLE.get(request.session.get("who", ""))
+def identify(scope: Scope) -> HostUser | None:
+    """Whoever your app says is signed in; None for nobody. May be `async` too."""
+    return PEOPLE.get(scope["session"].get("who", ""))
 
 
 app = FastAPI()
@@ -30,7 +32,7 @@ app.add_middleware(
 
 @app.get("/")
 def page(request: Request) -> HTMLResponse:
-    user = identify(request)
+    user = identify(request.scope)
     if user is None:
         return HTMLResponse(
             '<form method="post" action="/sign-in/ann"><button>Ann</button></form>'
