@@ -1,0 +1,1 @@
+"""A Phoenix to go wrong on demand, imported in a moment; for faults only."""
