@@ -159,7 +159,7 @@ def fork_on_command(control: socket.socket, keeper_pid: int) -> None:
     progress = Progress(zygote)
     gc.disable()
     sys.meta_path.insert(0, progress)
-    load_phoenix()
+    set_by_import = load_phoenix()
     sys.meta_path.remove(progress)
     if why := why_unsafe():
         zygote.tell(unsafe=why)
@@ -172,7 +172,7 @@ def fork_on_command(control: socket.socket, keeper_pid: int) -> None:
     reseed()
     gc.enable()
     with os.fdopen(job, "rb") as pipe:
-        become_cell(Job.from_json(pipe.read()), listener)
+        become_cell(Job.from_json(pipe.read()), listener, set_by_import)
 
 
 def once(listener: socket.socket) -> None:
@@ -181,11 +181,10 @@ def once(listener: socket.socket) -> None:
     job = Job.from_json(sys.stdin.buffer.readline())
     threading.Thread(target=die_at_end_of_input, daemon=True).start()
     os.environ.update(job.environment)
-    load_phoenix()
-    become_cell(job, listener)
+    become_cell(job, listener, load_phoenix())
 
 
-def become_cell(job: Job, listener: socket.socket) -> None:
+def become_cell(job: Job, listener: socket.socket, set_by_import: dict[str, str]) -> None:
     """Runs Phoenix until it ends. The listening socket is the keeper's: nobody else can have
     answered on its port, before or after."""
     name_process()
@@ -195,15 +194,20 @@ def become_cell(job: Job, listener: socket.socket) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (job.memory_bytes, job.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.environ.clear()
-    os.environ.update(job.environment)
+    os.environ.update({**set_by_import, **job.environment})
     tempfile.tempdir = None  # asked for once, before the fork
     Path(os.environ["TMPDIR"]).mkdir(exist_ok=True)
     serve_phoenix(listener)
 
 
-def load_phoenix() -> None:
+def load_phoenix() -> dict[str, str]:
     """Everything that a cell will need, and no gRPC port: Phoenix would bind it on all interfaces,
-    and has no setting against it."""
+    and has no setting against it.
+
+    Returns the environment that the import itself has set: Phoenix names SQLite's extensions
+    there (`SQLEAN_ENABLE_STATS`), and without them its percentiles fail.
+    """
+    before = set(os.environ)
     importlib.import_module("phoenix.server.main")
     from phoenix.server.grpc_server import GrpcServer
 
@@ -214,6 +218,7 @@ def load_phoenix() -> None:
     for name in PRELOADED:
         with contextlib.suppress(ImportError):  # optional, or gone in another release
             importlib.import_module(name)
+    return {name: value for name, value in os.environ.items() if name not in before}
 
 
 def serve_phoenix(listener: socket.socket) -> None:
