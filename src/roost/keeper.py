@@ -64,13 +64,15 @@ LOOK_EVERY_S = 1.0
 log = logging.getLogger("roost.keeper")
 
 
-async def run_keeper(settings: Settings, *, auto: bool) -> None:
-    """Keep until told to stop (SIGTERM, SIGINT), or, with `auto`, until nobody needs it."""
+async def run_keeper(settings: Settings, *, auto: bool = False, child: bool = False) -> None:
+    """Keep until told to stop (SIGTERM, SIGINT); with `auto` until nobody needs it, as a `child`
+    until standard input ends, since the parent is gone then."""
+    os.umask(0o077)
     data_dir = settings.data_dir.resolve()
     with data_dir_lock(data_dir):
         async with AsyncExitStack() as stack:
             keeper = await _open(settings, data_dir, stack)
-            stopping = _stop_signals()
+            stopping = _stop_signals(child=child)
             log.info("keeper %s holds %s", os.getpid(), data_dir)
             await _until(stopping, keeper.broadcast, auto=auto)
             keeper.broadcast.close()
@@ -272,11 +274,13 @@ async def _tls_listener(
     return url, certificates.authority_pem
 
 
-def _stop_signals() -> asyncio.Event:
+def _stop_signals(*, child: bool) -> asyncio.Event:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    if child:
+        loop.add_reader(sys.stdin.fileno(), stopping.set)
     return stopping
 
 

@@ -87,8 +87,8 @@ class _Child:
                 start_new_session=True,  # Ctrl-C is for us; the keeper is told by SIGTERM
             )
         if process.stdin is not None:
-            process.stdin.write(settings_as_json(self._settings).encode())
-            process.stdin.close()
+            # It stays open: its end tells the keeper that we are gone, however we went.
+            process.stdin.write(settings_as_json(self._settings).encode() + b"\n")
         return process
 
     def _log_file(self) -> str:

@@ -13,11 +13,12 @@ from roost.settings import load_settings, settings_from_json
 
 def keeper(
     settings_from_stdin: Annotated[bool, typer.Option(hidden=True)] = False,
+    child: Annotated[bool, typer.Option(hidden=True)] = False,
     auto: Annotated[
         bool, typer.Option(help="End by itself some time after the last gateway is gone.")
     ] = False,
 ) -> None:
     """Hold the data directory and run the cells; gateways find it by its socket."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    settings = settings_from_json(sys.stdin.read()) if settings_from_stdin else load_settings()
-    asyncio.run(run_keeper(settings, auto=auto))
+    settings = settings_from_json(sys.stdin.readline()) if settings_from_stdin else load_settings()
+    asyncio.run(run_keeper(settings, auto=auto, child=child))

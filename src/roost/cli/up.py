@@ -9,14 +9,12 @@ import socket
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-import uvicorn
-from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from roost.cells.environment import TESTED_PHOENIX
 from roost.cli.child import keeper_child
 from roost.cli.console import err, out
-from roost.cli.gateway import server_config
+from roost.cli.gateway import server_config, stop_on_signals
 from roost.cli.link import new_link
 from roost.cli.snippet import first_trace
 from roost.errors import ConfigError, RoostError
@@ -25,6 +23,7 @@ from roost.http import messages as m
 from roost.http.guard import is_loopback
 from roost.http.keeper_client import KeeperClient
 from roost.http.messages import socket_path
+from roost.http.serving import QuietServer
 from roost.settings import Settings, load_settings
 
 FIRST_TENANT = "default"
@@ -42,7 +41,8 @@ def up() -> None:
 
 async def run_all(settings: Settings) -> None:
     async with keeper_child(settings), KeeperClient(socket_path(settings.data_dir)) as keeper:
-        server = uvicorn.Server(server_config(settings, Roost(settings, keeper="running")))
+        server = QuietServer(server_config(settings, Roost(settings, keeper="running")))
+        stop_on_signals(server)
         serving = asyncio.create_task(server.serve())
         greeting = asyncio.create_task(_greet(settings, keeper))
         greeting.add_done_callback(_tell_failure)
@@ -60,12 +60,14 @@ async def _greet(settings: Settings, keeper: KeeperClient) -> None:
         "keys/create", m.MintedKey, m.NewKey(tenant.slug, ["ingest"], name=KEY_NAME)
     )
     base = f"http://{settings.host}:{settings.port}{settings.base_path}"
-    lines = [f"[bold]Phoenix of tenant [cyan]{tenant.slug}[/] is up.[/]"]
+    rows = [("Send spans to", f"{base}/v1/traces"), ("with the key", key.key)]
     if is_loopback(settings.host):
-        lines.append(f"Sign in (once)   {await new_link(settings, keeper)}")
-    lines += [f"Send spans to    {base}/v1/traces", f"with the key     {key.key}"]
-    out.print(Panel("\n".join(lines), title="Roost", expand=False, padding=(1, 2)))
-    out.print("A first trace, from a second shell in this folder:\n", style="bold")
+        rows.insert(0, ("Sign in, once", await new_link(settings, keeper)))
+    out.rule("Roost is up", align="left")
+    for label, text in rows:
+        # Whole lines, however narrow the window: they are there to be copied.
+        out.print(f"{label:<14} {text}", markup=False, soft_wrap=True)
+    out.print("\nA first trace, from a second shell in this folder:\n", style="bold")
     out.print(first_trace(f"{base}/v1/traces", key.key), markup=False, soft_wrap=True)
     out.print("\nCtrl-C stops everything; the data stays.", style="dim")
 

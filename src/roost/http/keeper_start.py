@@ -9,9 +9,10 @@ LOG_NAME = "keeper.log"
 
 
 def keeper_command(*, auto: bool) -> list[str]:
-    """It reads its settings from standard input, as JSON: they hold secrets."""
-    command = [sys.executable, "-m", "roost.cli", "keeper", "--settings-from-stdin"]
-    return [*command, "--auto"] if auto else command
+    """It reads its settings from standard input, a line of JSON: they hold secrets. Without `auto`
+    it is somebody's child, and ends when that line's pipe does."""
+    mode = "--auto" if auto else "--child"
+    return [sys.executable, "-m", "roost.cli", "keeper", "--settings-from-stdin", mode]
 
 
 def keeper_environment() -> dict[str, str]:
@@ -33,5 +34,5 @@ def start_auto_keeper(data_dir: Path, settings_json: str) -> None:
             start_new_session=True,
         )
     if process.stdin is not None:
-        process.stdin.write(settings_json.encode())
+        process.stdin.write(settings_json.encode() + b"\n")
         process.stdin.close()

@@ -31,7 +31,7 @@ async def serving(
         timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=chain,
     )
-    server = _Server(config)
+    server = QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         # The socket listens already: who comes before uvicorn has begun waits in its queue.
@@ -42,8 +42,9 @@ async def serving(
         listening.close()
 
 
-class _Server(uvicorn.Server):
-    """Signals are the process's own matter: it runs several servers."""
+class QuietServer(uvicorn.Server):
+    """Signals are the process's own matter: uvicorn would raise them again when it has ended, and
+    with that end the process before the rest is closed."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
