@@ -12,7 +12,6 @@ from tests.examples.collector import Collector
 from tests.examples.conftest import AUTH_SECRET, PASSWORD, NextHost
 from tests.examples.serving import app_served
 
-from roost.identity.cookies import parse_cookies
 from roost.identity.nextauth import NextAuth
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -53,7 +52,7 @@ async def test_the_session_names_person_tenant_and_role(page: Page, host: Host) 
     await expect(page.locator("iframe")).to_be_visible()
     cookies = {one["name"]: one["value"] for one in await page.context.cookies()}
     reader = NextAuth(5, [AUTH_SECRET])
-    found = reader.find(parse_cookies(f"{COOKIE}={cookies[COOKIE]}"))
+    found = reader.find([(COOKIE, cookies[COOKIE])])
     assert found is not None
     claims = reader.verify(found, time.time())
     named = {name: claims.text(name) for name in ("sub", "name", "email", "tenant", "role")}

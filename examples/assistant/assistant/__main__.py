@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from openinference.instrumentation import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from assistant.conversation import Conversation
+from assistant.conversation import Conversation, Model
 from assistant.library import Library
-from assistant.model import ChatModel
 from assistant.tools import Tools
 from assistant.tracing import provider, to_endpoint, to_file
 
@@ -57,6 +57,13 @@ def exporter(chosen: argparse.Namespace) -> SpanExporter | None:
     return to_endpoint(chosen.endpoint, key)
 
 
+def model_of(chosen: argparse.Namespace, traces: TracerProvider) -> Model:
+    from assistant.model import ChatModel  # Takes a second, and is not always needed.
+
+    key = os.environ.get("OPENAI_API_KEY", "none")
+    return ChatModel(chosen.model_url, chosen.model, key, traces)
+
+
 def typed() -> Iterator[str]:
     while True:
         try:
@@ -71,8 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = options().parse_args(arguments)
     traces = provider(exporter(chosen), chosen.project)
     tracer = traces.get_tracer("assistant")
-    key = os.environ.get("OPENAI_API_KEY", "none")
-    model = ChatModel(chosen.model_url, chosen.model, key) if chosen.model_url else None
+    model = model_of(chosen, traces) if chosen.model_url else None
     tools = Tools(Library.of(chosen.docs), tracer)
     conversation = Conversation(tools, tracer, model, chosen.session, chosen.user)
     questions: Iterable[str] = typed() if chosen.chat else chosen.ask

@@ -5,14 +5,13 @@ call tools can be used, and no model at all.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol, TypedDict
 
 from openinference.instrumentation import OITracer, using_session, using_user
 
 from assistant.arithmetic import sum_in
 from assistant.library import PageMissingError
-from assistant.model import Message, Model, ModelFailedError
 from assistant.tools import Tool, Tools
 
 PAGE = re.compile(r"[\w][\w/-]*\.md\b")
@@ -21,6 +20,21 @@ SYSTEM = (
     "You answer questions about a piece of software from the notes you are given. "
     "Be brief. If the notes do not say, say that you do not know."
 )
+
+
+class Message(TypedDict):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ModelFailedError(RuntimeError):
+    """The endpoint refused, was not there, or said nothing."""
+
+
+class Model(Protocol):
+    def complete(self, messages: Sequence[Message]) -> str:
+        """The next message's text. Raises ModelFailedError."""
+        ...
 
 
 class Conversation:

@@ -5,31 +5,22 @@ writes the LLM spans and their token counts; this code writes none.
 """
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, TypedDict
 
 from openai import OpenAI, OpenAIError
 from openai.types.chat import ChatCompletionMessageParam
+from openinference.instrumentation import TracerProvider
+from openinference.instrumentation.openai import OpenAIInstrumentor
 
-
-class Message(TypedDict):
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-class ModelFailedError(RuntimeError):
-    """The endpoint refused, was not there, or said nothing."""
-
-
-class Model(Protocol):
-    def complete(self, messages: Sequence[Message]) -> str:
-        """The next message's text. Raises ModelFailedError."""
-        ...
+from assistant.conversation import Message, ModelFailedError
 
 
 class ChatModel:
     """`url` ends in /v1, as `OPENAI_BASE_URL` does."""
 
-    def __init__(self, url: str, name: str, key: str, timeout_s: float = 120.0) -> None:
+    def __init__(
+        self, url: str, name: str, key: str, traces: TracerProvider, timeout_s: float = 120.0
+    ) -> None:
+        OpenAIInstrumentor().instrument(tracer_provider=traces)
         self._client = OpenAI(base_url=url, api_key=key, timeout=timeout_s, max_retries=0)
         self._name = name
 

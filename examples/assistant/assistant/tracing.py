@@ -6,7 +6,6 @@ The provider is OpenInference's, so that `using_session` and `using_user` reach 
 from pathlib import Path
 
 from openinference.instrumentation import TracerProvider
-from openinference.instrumentation.openai import OpenAIInstrumentor
 from openinference.semconv.resource import ResourceAttributes
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -14,12 +13,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 
 def provider(exporter: SpanExporter | None, project: str) -> TracerProvider:
-    """Its owner calls `shutdown()`, which sends what is left; calls of `openai` are traced."""
+    """Its owner calls `shutdown()`, which sends what is left."""
     resource = Resource({SERVICE_NAME: "assistant", ResourceAttributes.PROJECT_NAME: project})
     made = TracerProvider(resource=resource)
     if exporter is not None:
         made.add_span_processor(BatchSpanProcessor(exporter))
-    OpenAIInstrumentor().instrument(tracer_provider=made)
     return made
 
 

@@ -20,6 +20,7 @@ const provider = new NodeTracerProvider({
   resource: resourceFromAttributes({ "openinference.project.name": project }),
   spanProcessors: [new SimpleSpanProcessor(exporter)],
 });
+provider.register(); // Without it no span has a parent.
 const tracer = provider.getTracer("otel-js");
 const traceId = tracer.startActiveSpan("hello from JavaScript", (root) => {
   root.setAttribute("openinference.span.kind", "CHAIN");
