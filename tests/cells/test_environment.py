@@ -77,7 +77,8 @@ AT_IMPORT: Mapping[tuple[str, str], str] = {
     ("server/app.py", "get_env_port"): "harmless: a default that the server replaces",
 }
 """What Phoenix reads from the environment while it is imported, and why a fork may inherit it."""
-READERS = ("getenv", "os.getenv", "environ.get", "os.environ.get", "os.path.expandvars")
+READERS = ("environ", "expandvars", "getenv")
+DIRECTLY = "the environment itself"
 
 
 def test_nothing_of_the_host_reaches_a_cell_but_what_is_listed() -> None:
@@ -174,29 +175,27 @@ def _trees() -> dict[str, ast.Module]:
 @cache
 def _reading_functions() -> frozenset[str]:
     """Names of module-level functions that read the environment, themselves or by another."""
-    functions = {
-        node.name: node
-        for tree in _trees().values()
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-    }
-    reading: set[str] = set()
-    while found := {
-        name
-        for name, node in functions.items()
-        if name not in reading and any(_is_read(part, reading) for part in ast.walk(node))
-    }:
+    reads: dict[str, set[str]] = {}
+    for tree in _trees().values():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef):
+                reads.setdefault(node.name, set()).update(map(_read_by, ast.walk(node)))
+    reading = {DIRECTLY}
+    while found := {name for name in reads.keys() - reading if reads[name] & reading}:
         reading |= found
     return frozenset(reading)
 
 
-def _is_read(node: ast.AST, reading: set[str] | frozenset[str]) -> bool:
-    if isinstance(node, ast.Call):
-        name = ast.unparse(node.func)
-        return name in READERS or name.rpartition(".")[2] in reading
-    if isinstance(node, ast.Subscript):
-        return ast.unparse(node.value) in ("os.environ", "environ")
-    return isinstance(node, ast.Compare) and "environ" in ast.unparse(node.comparators[0])
+def _read_by(node: ast.AST) -> str:
+    """DIRECTLY where the node reads the environment, else the function that it calls, else ""."""
+    if isinstance(node, ast.Attribute | ast.Name):
+        name = node.attr if isinstance(node, ast.Attribute) else node.id
+        return DIRECTLY if name in READERS else ""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr if node.func.attr.startswith("get_env") else ""
+    return ""
 
 
 def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
@@ -220,9 +219,8 @@ def _reads_at_import() -> Iterator[tuple[str, str]]:
     reading = _reading_functions()
     for path, tree in _trees().items():
         for node in _run_at_import(tree):
-            if _is_read(node, reading):
-                called = node.func if isinstance(node, ast.Call) else node
-                yield path, ast.unparse(called)
+            if (name := _read_by(node)) in reading:
+                yield path, name
 
 
 @cache

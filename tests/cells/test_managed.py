@@ -1,6 +1,6 @@
 """Managed cells that go wrong, get crowded or are not needed, on a Phoenix that fails on demand.
 
-The real Phoenix is in `test_zygote.py`.
+The real Phoenix is in `test_real_cells.py`.
 """
 
 import asyncio
