@@ -43,3 +43,11 @@ test: .venv/dev system-deps check ## everything that CI runs
 .PHONY: lock
 lock: .venv/dev ## lock the dependencies again, without index addresses
 	@scripts/lock
+
+.PHONY: demo
+demo: .venv/run ## two tenants in a host page, with recorded traces
+	@$(BIN)/python -m examples.demo.main
+
+.PHONY: bench-proxy
+bench-proxy: .venv/dev ## what forwarding costs, beside direct, a bare pass-through and nginx
+	@$(BIN)/python -m bench.proxy

@@ -1,21 +1,82 @@
-"""Run the demo's host with Roost mounted in it. `roost demo` starts it with AUTH_SECRET set."""
+"""The demo: two tenants, a host page with a sign-in of its own, recorded traces, one command.
+
+`make demo`. It keeps its data in `.roost-demo`; a second start finds it again.
+"""
 
 import argparse
-import os
+import asyncio
+import contextlib
+import secrets
+from pathlib import Path
 
 import uvicorn
-from examples.demo.host import create_app
+from examples.demo.host import BASE, PEOPLE, create_app
+from examples.demo.replay import replay
+from pydantic import SecretStr
 
 from roost import Roost
+from roost.cli.child import keeper_child
+from roost.cli.gateway import stop_on_signals
+from roost.errors import BadRequest
+from roost.http import messages as m
+from roost.http.keeper_client import KeeperClient
+from roost.http.messages import socket_path
+from roost.http.serving import QuietServer
+from roost.settings import Settings
+
+TENANTS = sorted({person.tenant for person in PEOPLE.values()})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="demo")
-    parser.add_argument("--port", type=int, default=8421)
-    port = parser.parse_args().port
-    # Roost reads the same secret from its own settings: nextauth_secrets = ["env:AUTH_SECRET"].
-    app = create_app(Roost(), os.environ["AUTH_SECRET"])
-    uvicorn.run(app, host="127.0.0.1", port=port)
+    parser.add_argument("--port", type=int, default=8430)
+    parser.add_argument("--data-dir", type=Path, default=Path(".roost-demo"))
+    options = parser.parse_args()
+    secret = secrets.token_urlsafe(48)
+    settings = Settings(
+        data_dir=options.data_dir.resolve(),
+        port=options.port,
+        nextauth_secrets=(SecretStr(secret),),
+        tenant_claim="tenant",
+        role_claim="role",
+    )
+    asyncio.run(run(settings, secret))
+
+
+async def run(settings: Settings, secret: str) -> None:
+    """Until Ctrl-C."""
+    async with keeper_child(settings), KeeperClient(socket_path(settings.data_dir)) as keeper:
+        app = create_app(Roost(settings, keeper="running"), secret)
+        server = QuietServer(
+            uvicorn.Config(
+                app, host=settings.host, port=settings.port, access_log=False, log_level="warning"
+            )
+        )
+        stop_on_signals(server)
+        serving = asyncio.create_task(server.serve())
+        filling = asyncio.create_task(fill(settings, keeper))
+        filling.add_done_callback(lambda task: task.cancelled() or task.result())
+        await serving
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+
+
+async def fill(settings: Settings, keeper: KeeperClient) -> None:
+    """Send each tenant its recorded traces; a day's second start sends nothing new."""
+    origin = f"http://{settings.host}:{settings.port}"
+    print("Starting Phoenix for two tenants (half a minute) ...", flush=True)
+    for tenant in TENANTS:
+        key = await _ingest_key(keeper, tenant)
+        spans = await asyncio.to_thread(replay, tenant, origin + BASE, key)
+        print(f"{tenant}: {spans} recorded spans sent", flush=True)
+    print(f"\nOpen {origin} and sign in as Ann (acme) or Bob (globex). Ctrl-C stops.", flush=True)
+
+
+async def _ingest_key(keeper: KeeperClient, tenant: str) -> str:
+    with contextlib.suppress(BadRequest):  # it is there from an earlier start
+        await keeper.ask("tenants/create", m.TenantRow, m.NewTenant(tenant))
+    new = m.NewKey(tenant, ["ingest"], name="demo")
+    return (await keeper.ask("keys/create", m.MintedKey, new)).key
 
 
 if __name__ == "__main__":
