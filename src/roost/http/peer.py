@@ -30,6 +30,8 @@ def peer_of(scope: Scope, forwarders: Sequence[Forwarder] = ()) -> str:
     if not client:
         return "unknown"
     peer = str(client[0])
+    if not forwarders:
+        return peer
     rule = _rule(peer, forwarders)
     return peer if rule is None else _last_stranger(scope, rule, forwarders) or peer
 

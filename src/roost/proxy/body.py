@@ -91,14 +91,19 @@ class WhileCallerStays:
     def __init__(self, receive: Receive, body: RequestBody) -> None:
         self._receive = receive
         self._body = body
-        self._limit = asyncio.timeout(None)
+        self._is_gone = False
         self._watch: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> None:
-        await self._limit.__aenter__()
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("runs in a task")
+        self._task = task
+        # Cancellations that were under way before are not ours to end.
+        self._cancelling = task.cancelling()
         self._timer = asyncio.get_running_loop().call_later(GRACE_S, self._begin)
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -107,11 +112,10 @@ class WhileCallerStays:
         self._timer.cancel()
         if self._watch is not None:
             self._watch.cancel()
-        try:
-            await self._limit.__aexit__(kind, error, trace)
-        except TimeoutError:
-            return self._limit.expired()
-        return False
+        if not self._is_gone:
+            return False
+        is_ours = self._task.uncancel() <= self._cancelling
+        return is_ours and kind is asyncio.CancelledError
 
     def _begin(self) -> None:
         self._watch = asyncio.create_task(self._until_gone())
@@ -120,7 +124,8 @@ class WhileCallerStays:
         await self._body.read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._limit.reschedule(asyncio.get_running_loop().time())
+        self._is_gone = True
+        self._task.cancel()
 
 
 async def _chunk(receive: Receive) -> Message:

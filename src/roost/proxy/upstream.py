@@ -91,11 +91,9 @@ class Upstream:
         """
         try:
             body = await RequestBody.of(admitted.method, admitted.body, receive)
-            async with (
-                WhileCallerStays(receive, body),
-                await self._ask(admitted, body) as answer,
-            ):
-                await self._answer(admitted, body, answer, send)
+            with WhileCallerStays(receive, body):
+                async with await self._ask(admitted, body) as answer:
+                    await self._answer(admitted, body, answer, send)
         except CallerGone:
             log.debug("the caller hung up in the middle of its body")
 
