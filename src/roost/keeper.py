@@ -14,11 +14,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.applications import Starlette
 
-from roost.cells.certificates import ensure_certificates, trust_bundle
+from roost.cells.certificates import ensure_certificates, publish, trust_bundle
 from roost.cells.client import open_session
 from roost.cells.codes import Codes
 from roost.cells.egress import EgressProxy
@@ -218,7 +219,8 @@ class _Parts:
         scratch.mkdir(mode=0o700, exist_ok=True)
         environment = base_environment(os.environ, scratch)
         spawn = SpawnLauncher(environment)
-        if self.settings.launcher == "spawn" or not sys.platform.startswith("linux"):
+        can_fork = sys.platform.startswith("linux") and find_spec("phoenix") is not None
+        if self.settings.launcher == "spawn" or not can_fork:
             return spawn
         log_path = self.data_dir / "zygote.log"
         return ZygoteLauncher(environment, log_path, clock=time.time, fallback=spawn)
@@ -267,6 +269,11 @@ async def _tls_listener(
     folder = data_dir / "tls"
     folder.mkdir(mode=0o700, exist_ok=True)
     certificates = ensure_certificates(folder, names, time.time)
+    # For a Phoenix in a container: this folder, and nothing else of the data directory.
+    trust = data_dir / "trust"
+    trust.mkdir(exist_ok=True)
+    trust.chmod(0o755)
+    publish(trust / "trust.pem", trust_bundle(certificates.authority_pem))
     listening = listen_tcp(settings.internal_host, settings.internal_port, "internal_host")
     name = settings.internal_names[0] if settings.internal_names else settings.internal_host
     url = f"https://{name}:{listening.getsockname()[1]}"

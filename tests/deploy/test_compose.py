@@ -1,33 +1,24 @@
-import asyncio
 import json
 import re
-import time
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import aiohttp
+import httpx
 import jsonschema
 import pytest
 import yaml
-from tests.cells.signed_cell import (
-    KEY,
-    ROOT_PATH,
-    SignedCell,
-    attached_cell,
-    provider,
-    served,
-    user,
-)
-from tests.cells.stock_phoenix import free_port, phoenix
+from tests.cells.signed_cell import ROOT_PATH, attached_cell
+from tests.cells.stock_phoenix import free_port, phoenix, until
 from tests.deploy.network import namespace
-from tests.deploy.postgres import postgres
+from tests.deploy.postgres import Postgres, postgres
+from tests.installation import Installation
 
-from roost.cells.attached import TRUST_FILE, attach_instructions, probe
-from roost.cells.certificates import ensure_certificates, publish, trust_bundle
-from roost.cells.people import service_user
-from roost.model import Role
+from roost.cells.attached import TRUST_FILE, attach_instructions
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
@@ -115,63 +106,87 @@ def test_the_image_is_built_from_hashed_files_without_phoenix() -> None:
 
 
 def test_phoenix_in_another_network_is_attached_and_people_sign_in(tmp_path: Path) -> None:
+    """As the README beside the file says: keeper and gateway, a tenant, attach, Phoenix, attach."""
     names = {"keeper": "here", "postgres": "here", "phoenix": "there"}
     with namespace(names) as net, postgres(net.here) as database:
-        cell = attached_cell(f"http://{net.there}:{PHOENIX_PORT}")
         port = free_port()
-        certificates = ensure_certificates(tmp_path, ["keeper"], time.time)
-        told = attach_instructions(
-            cell,
-            provider_url=f"https://keeper:{port}",
-            public_url="https://app.example.com",
-            root_path=ROOT_PATH,
-            trust_pem=trust_bundle(certificates.authority_pem),
-        )
-        publish(tmp_path / "trust.pem", told.trust_pem)
-        lines = dict(line.split("=", 1) for line in told.as_lines().splitlines())
-        secrets = {**HOST_SETTINGS, "POSTGRES_PASSWORD": database.password}
-        environment = {
-            **environment_of("phoenix", {**secrets, **lines}),
-            # What a container has of its own: a disk, a file system root, a fixed port.
-            "PHOENIX_WORKING_DIR": str(tmp_path),
-            "SSL_CERT_FILE": str(tmp_path / "trust.pem"),
-            "PHOENIX_POSTGRES_PORT": str(database.port),
-            "PHOENIX_POSTGRES_USER": database.user,
-            "PHOENIX_POSTGRES_DB": database.database,
-        }
-        oidc = provider(tmp_path, f"https://keeper:{port}", cell, time.time)
-        with (
-            served(oidc, net.here, port, certificates.chain),
-            phoenix(environment, cell.url, tmp_path / "phoenix.log", net.prefix),
-        ):
-            asyncio.run(attach_and_sign_in(SignedCell(cell, oidc.codes, time.time)))
+        roost = Installation(tmp_path / "roost", free_port(), keeper_settings(net.here, port))
+        url = f"http://{net.there}:{PHOENIX_PORT}"
+        with running(roost, "keeper"), running(roost, "gateway"):
+            roost.tenant("acme")
+            asked = roost.run("cells", "attach", "acme", "--url", url)
+            assert asked.returncode == 1
+            assert "does not answer as Phoenix" in asked.stderr
+            told = dict(line.split("=", 1) for line in asked.stdout.splitlines() if "=" in line)
+            with phoenix(
+                container_environment(told, database, roost.data_dir / "trust", tmp_path),
+                f"{url}",
+                tmp_path / "phoenix.log",
+                net.prefix,
+            ):
+                roost.cli("cells", "attach", "acme", "--url", url)
+                assert roost.cells()["acme"]["state"] == "attached"
+                assert seen_by(roost, "viewer") == ("Ann (viewer)", "VIEWER")
+                assert seen_by(roost, "admin") == ("Ann (admin)", "ADMIN")
 
 
-async def attach_and_sign_in(signed: SignedCell) -> None:
-    sign_in = signed.sign_in()
-    async with signed.client() as client:
-        findings = await probe(
-            client,
-            sign_in,
-            service_user(KEY),
-            tested_versions=["20.26.1"],
-            root_path=ROOT_PATH,
-        )
-        assert findings == []
-        for role in (Role.VIEWER, Role.ADMIN):
-            ann = user("Ann", role)
-            token = await sign_in.token(client, ann)
-            seen = await who_is(signed, token.value)
-            assert seen == (f"Ann ({role.label})", ann.email, role.name)
+def keeper_settings(host: str, port: int) -> dict[str, str]:
+    """The keeper's as the file has them, on this test's own network and port."""
+    given = environment_of("keeper", HOST_SETTINGS)
+    assert given["ROOST_INTERNAL_NAMES"] == "keeper"
+    return {
+        "ROOST_INTERNAL_HOST": host,
+        "ROOST_INTERNAL_PORT": str(port),
+        "ROOST_INTERNAL_NAMES": given["ROOST_INTERNAL_NAMES"],
+    }
 
 
-async def who_is(signed: SignedCell, token: str) -> tuple[str, str, str]:
-    """Name, address and role that Phoenix sees behind `token`."""
-    query = {"query": "{ viewer { username email role { name } } }"}
-    headers = {"Authorization": f"Bearer {token}"}
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.post(f"{signed.cell.url}/graphql", json=query) as answer,
-    ):
-        viewer = (await answer.json())["data"]["viewer"]
-    return viewer["username"], viewer["email"], viewer["role"]["name"]
+def container_environment(
+    told: Mapping[str, str], database: Postgres, trust: Path, disk: Path
+) -> dict[str, str]:
+    secrets = {**HOST_SETTINGS, "POSTGRES_PASSWORD": database.password}
+    return {
+        **environment_of("phoenix", {**secrets, **told}),
+        # What a container has of its own: a disk, a mount, a fixed port.
+        "PHOENIX_WORKING_DIR": str(disk),
+        "SSL_CERT_FILE": str(trust / "trust.pem"),
+        "PHOENIX_POSTGRES_PORT": str(database.port),
+        "PHOENIX_POSTGRES_USER": database.user,
+        "PHOENIX_POSTGRES_DB": database.database,
+    }
+
+
+@contextmanager
+def running(roost: Installation, command: str) -> Iterator[None]:
+    """`roost keeper` or `roost gateway` as a process, until it answers."""
+    roost.data_dir.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "roost.cli", command],
+        env=roost.environment(),
+        cwd=roost.data_dir,
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        socket = roost.data_dir / "keeper.sock"
+        if command == "keeper":
+            until(socket.exists, "the keeper listened", 60)
+        else:
+            until(lambda: answers(roost), "the gateway answered", 60)
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def answers(roost: Installation) -> bool:
+    try:
+        return httpx.get(f"{roost.base}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def seen_by(roost: Installation, role: str) -> tuple[str, str]:
+    """Name and role that Phoenix sees behind Ann's session."""
+    with roost.client(roost.cookie("Ann", "acme", role)) as client:
+        user = client.get("/t/acme/v1/user").json()["data"]
+    return user["username"], user["role"]
