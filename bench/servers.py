@@ -86,7 +86,13 @@ def roost(address: str) -> App:
         raise NotImplementedError
 
     proofs = Proofs(
-        IdentityCache(time.time, 60), IdentityMapping(), time.time, prove_key, unasked, unasked
+        IdentityCache(time.time, 60),
+        IdentityMapping(),
+        time.time,
+        prove_key,
+        unasked,
+        unasked,
+        Rate(10_000_000).check,
     )
 
     async def principal_of(call: Call, slug: Slug | None) -> Principal:
@@ -105,7 +111,6 @@ def roost(address: str) -> App:
             guard=Guard(frozenset(), loopback=True),
             watch=watch,
             endpoints={Endpoint.REST: phoenix.rest},
-            check_rate=Rate(10_000_000).check,
             max_body_bytes=64 * 1024 * 1024,
         )
     )

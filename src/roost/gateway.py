@@ -162,7 +162,6 @@ async def _parts(
             guard=_guard(settings),
             watch=watch,
             endpoints=_endpoints(settings, keeper, proofs, forwarder, watch),
-            check_rate=Rate(settings.requests_per_minute).check,
             max_body_bytes=settings.max_body_bytes,
         )
         yield dispatch, watch
@@ -205,6 +204,7 @@ def _proofs(settings: Settings, keeper: KeeperClient, identify: HostIdentify | N
         prove_key=lambda proof: keeper.ask("prove/key", m.ProvedKey, proof),
         prove_session=lambda proof: keeper.ask("prove/session", m.ProvedSession, proof),
         see=lambda sighting: keeper.ask("sightings/note", m.Done, sighting),
+        check_rate=Rate(settings.requests_per_minute).check,
         nextauth=_nextauth(settings, secrets) if secrets else None,
         link_cookie=_link_cookie(settings),
         host=identify,

@@ -181,7 +181,9 @@ class Settings(BaseSettings):
         16 * 1024 * 1024, ge=1024, description="Largest OTLP body, as sent and again inflated x4."
     )
     requests_per_minute: int = Field(
-        6000, ge=1, description="Requests of one proof or address a minute before 429."
+        6000,
+        ge=1,
+        description="Requests of one proof a minute before 429, or of one address without a proof.",
     )
 
     @field_validator("nextauth_secrets")

@@ -25,7 +25,6 @@ class Dispatch:
     guard: Guard
     watch: Watch
     endpoints: Mapping[Endpoint, Answer]
-    check_rate: Callable[[str], None]
     max_body_bytes: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,7 +36,6 @@ class Dispatch:
         if found is None:
             raise NotFound(reason="no row names this path")
         if found.endpoint is not Endpoint.HEALTH:
-            self.check_rate(call.peer)
             await self._refuse_when_unfit(call.base, found.endpoint)
         await self.endpoints[found.endpoint](call, found)
 

@@ -39,6 +39,7 @@ class Proofs:
     prove_key: Callable[[m.KeyProof], Awaitable[m.ProvedKey]]
     prove_session: Callable[[m.SessionProof], Awaitable[m.ProvedSession]]
     see: Callable[[m.Sighting], Awaitable[object]]
+    check_rate: Callable[[str], None]
     nextauth: NextAuth | None = None
     link_cookie: LinkCookie | None = None
     host: HostIdentify | None = None
@@ -47,7 +48,18 @@ class Proofs:
     _notes: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def identify(self, call: Call) -> Identity:
-        """NotSignedIn where nobody, or more than one person, is named."""
+        """NotSignedIn where nobody, or more than one person, is named; Unavailable (429) where
+        that proof comes too often, or that address without one. Behind a proxy all have one
+        address, so whoever proves who they are is not counted by it."""
+        try:
+            identity = await self._identify(call)
+        except NotSignedIn:
+            self.check_rate(call.peer)
+            raise
+        self.check_rate(identity.proof_id)
+        return identity
+
+    async def _identify(self, call: Call) -> Identity:
         token = api_key.presented(call.headers)
         bearer = None if token is None else await self._key(token)
         cookies, faults = await self._cookie_proofs(call)
