@@ -103,7 +103,8 @@ async def _open(settings: Settings, data_dir: Path, stack: AsyncExitStack) -> Ke
 
 
 async def _managed(parts: "_Parts", broadcast: Broadcast, stack: AsyncExitStack) -> ManagedDesk:
-    """The keeper's own cells, with the launcher on its way."""
+    """The keeper's own cells. The launcher starts when a gateway comes, or a cell is asked for: a
+    keeper that answers one command imports no Phoenix."""
     closing = await stack.enter_async_context(Closing())
     session = await stack.enter_async_context(open_session())
     launcher = parts.launcher()
@@ -121,7 +122,6 @@ async def _managed(parts: "_Parts", broadcast: Broadcast, stack: AsyncExitStack)
     )
     changes.append(desk.changed)
     stack.push_async_callback(desk.aclose)
-    await cells.start()
     return desk
 
 

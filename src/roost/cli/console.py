@@ -14,7 +14,7 @@ err = Console(stderr=True, highlight=False)
 
 
 def fail(error: RoostError) -> None:
-    err.print(error.message, style="red", markup=False)
+    err.print(error.message, style="red", markup=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:

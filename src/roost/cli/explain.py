@@ -1,5 +1,6 @@
 """`roost explain`: what would happen to a call, and why. The caller is told neither."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -17,16 +18,23 @@ from roost.policy.verdict import Elsewhere, Verdict
 from roost.settings import load_settings
 
 
+class RoleName(StrEnum):
+    END_USER = Role.END_USER.label
+    VIEWER = Role.VIEWER.label
+    MEMBER = Role.MEMBER.label
+    ADMIN = Role.ADMIN.label
+
+
 def explain(
     method: Annotated[str, typer.Argument(help="GET, POST, …")],
     path: Annotated[str, typer.Argument(help="The URL's path, as it is sent.")],
     query: Annotated[str, typer.Option(help="The GraphQL document of the body.")] = "",
-    role: Annotated[str, typer.Option(help="viewer, member, admin or end_user.")] = "viewer",
+    role: Annotated[RoleName, typer.Option(help="Role in the tenant.")] = RoleName.VIEWER,
     json: Json = False,
 ) -> None:
     """Say which row decides about a call, for somebody with that role in the tenant."""
     allowed, why = verdict_on(
-        method.upper(), path, query, Role[role.upper()], load_settings().base_path
+        method.upper(), path, query, Role[role.name], load_settings().base_path
     )
     if json:
         print_json({"allowed": allowed, "why": why})

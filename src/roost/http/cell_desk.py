@@ -35,6 +35,9 @@ class Desk:
     people_key: bytes
     clock: Callable[[], float]
 
+    async def warm(self) -> None:
+        await self.managed.warm()
+
     async def route(self, tenant: Tenant, person: m.Person) -> m.Route | m.Waking:
         """NotFound for whoever has no business in Phoenix itself."""
         user = self._user(tenant, person)

@@ -20,6 +20,9 @@ from roost.storage.sessions import Session
 class CellDesk(Protocol):
     """What the keeper does with cells, managed and attached alike."""
 
+    async def warm(self) -> None:
+        """Somebody may soon ask for a cell."""
+
     async def route(self, tenant: Tenant, person: m.Person) -> m.Route | m.Waking: ...
     async def deliver(
         self, tenant: Tenant, path: str, content_type: str, body: bytes
@@ -48,6 +51,8 @@ class KeeperApi:
         return self.status_now()
 
     async def snapshot(self) -> m.Event:
+        """Where a gateway's watch starts."""
+        await self.cells.warm()
         return m.Snapshot(
             base_path=self.base_path,
             enabled=await self.is_enabled(),

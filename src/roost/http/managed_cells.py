@@ -39,8 +39,13 @@ class ManagedDesk:
     def launcher_state(self) -> LauncherState:
         return self.launcher.state
 
+    async def warm(self) -> None:
+        """Have the launcher made ready, which takes half a minute."""
+        await self.cells.start()
+
     async def client(self, tenant: Tenant, wait_s: float) -> CellClient | m.Waking:
         """Wakes the cell; Waking where it is not up within `wait_s`. Once for all who ask."""
+        await self.warm()
         self.cells.touch(tenant.id)
         state = self.cells.state(tenant.id)
         if isinstance(state, Up):
