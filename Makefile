@@ -51,3 +51,7 @@ demo: .venv/run ## two tenants in a host page, with recorded traces
 .PHONY: bench-proxy
 bench-proxy: .venv/dev ## what forwarding costs, beside direct, a bare pass-through and nginx
 	@$(BIN)/python -m bench.proxy
+
+.PHONY: bench-cells
+bench-cells: .venv/dev ## how fast a cell wakes, and what it weighs
+	@$(BIN)/python -m bench.cells --plain

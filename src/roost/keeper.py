@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -38,6 +37,7 @@ from roost.cells.signing_key import load_signing_key
 from roost.cells.sso import Provider
 from roost.cells.starter import CellLimits
 from roost.cells.states import CellState
+from roost.cells.template import Template
 from roost.cells.zygote_launcher import ZygoteLauncher
 from roost.errors import ConfigError
 from roost.http import messages as m
@@ -114,11 +114,19 @@ async def _managed(parts: "_Parts", broadcast: Broadcast, stack: AsyncExitStack)
         for change in changes:
             change(tenant_id, state)
 
+    template = Template(launcher.launch, parts.data_dir / "template", phoenix_version())
     cells = ManagedCells(
-        launcher, parts.spec, session, clock=time.time, limits=parts.limits(), on_change=tell
+        launcher,
+        parts.spec,
+        session,
+        clock=time.time,
+        limits=parts.limits(),
+        on_change=tell,
+        begin=template.begin,
     )
+    homes = parts.data_dir / "homes"
     desk = ManagedDesk(
-        cells, launcher, parts.sign_in, broadcast, parts.data_dir / "homes", time.time, closing
+        cells, launcher, template, parts.sign_in, broadcast, homes, time.time, closing
     )
     changes.append(desk.changed)
     stack.push_async_callback(desk.aclose)
@@ -219,7 +227,7 @@ class _Parts:
         scratch.mkdir(mode=0o700, exist_ok=True)
         environment = base_environment(os.environ, scratch)
         spawn = SpawnLauncher(environment)
-        can_fork = sys.platform.startswith("linux") and find_spec("phoenix") is not None
+        can_fork = sys.platform.startswith("linux") and phoenix_version()
         if self.settings.launcher == "spawn" or not can_fork:
             return spawn
         log_path = self.data_dir / "zygote.log"
@@ -279,6 +287,14 @@ async def _tls_listener(
     url = f"https://{name}:{listening.getsockname()[1]}"
     await stack.enter_async_context(serving(app(url), listening, certificates.chain))
     return url, certificates.authority_pem
+
+
+def phoenix_version() -> str:
+    """The installed one's, "" for none (attached cells only)."""
+    try:
+        return version("arize-phoenix")
+    except PackageNotFoundError:
+        return ""
 
 
 def _stop_signals(*, child: bool) -> asyncio.Event:

@@ -6,7 +6,7 @@ Rule: standard library only; the zygote imports this beside Phoenix.
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 EXIT_OUT_OF_MEMORY = 71
@@ -21,6 +21,7 @@ class Job:
     environment: Mapping[str, str] = field(repr=False)
     working_dir: str
     memory_bytes: int
+    arguments: Sequence[str] = ("serve",)
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()

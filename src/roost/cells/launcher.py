@@ -32,6 +32,8 @@ class Launch:
     log_path: Path
     listener: socket.socket
     memory_bytes: int
+    arguments: tuple[str, ...] = ("serve",)
+    """What Phoenix's command line is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def job_of(launch: Launch, base: Mapping[str, str]) -> Job:
         environment={**base, **launch.environment},
         working_dir=str(launch.working_dir),
         memory_bytes=launch.memory_bytes,
+        arguments=launch.arguments,
     )
 
 

@@ -45,10 +45,11 @@ class ManagedCells:
         limits: CellLimits | None = None,
         on_change: Callable[[TenantId, CellState], None] = lambda tenant_id, state: None,
         chance: Callable[[], float] = random.random,
+        begin: Callable[[Path], None] = lambda working_dir: None,
     ) -> None:
         self._launcher = launcher
         self._limits = limits or CellLimits()
-        self._starter = Starter(launcher, spec_for, session, self._limits, clock)
+        self._starter = Starter(launcher, spec_for, session, self._limits, clock, begin)
         self._clock = clock
         self._chance = chance
         self._on_change = on_change

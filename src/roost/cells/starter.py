@@ -67,6 +67,8 @@ class Starter:
     session: ClientSession
     limits: CellLimits
     clock: Callable[[], float]
+    begin: Callable[[Path], None] = lambda working_dir: None
+    """Told of a cell's directory before its process starts: a new one may get a database."""
 
     @asynccontextmanager
     async def running(self, tenant: Tenant, tell: Callable[[str], None]) -> AsyncIterator[Started]:
@@ -81,6 +83,7 @@ class Starter:
                 memory_bytes=self.limits.memory_bytes,
             )
             spec.working_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await asyncio.to_thread(self.begin, spec.working_dir)
             tell(LAUNCHING)
             async with self._in_time("its launcher"):
                 process = await self.launcher.launch(launch)

@@ -197,7 +197,7 @@ def become_cell(job: Job, listener: socket.socket, set_by_import: dict[str, str]
     os.environ.update({**set_by_import, **job.environment})
     tempfile.tempdir = None  # asked for once, before the fork
     Path(os.environ["TMPDIR"]).mkdir(exist_ok=True)
-    serve_phoenix(listener)
+    run_phoenix(listener, job.arguments)
 
 
 def load_phoenix() -> dict[str, str]:
@@ -221,7 +221,7 @@ def load_phoenix() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in before}
 
 
-def serve_phoenix(listener: socket.socket) -> None:
+def run_phoenix(listener: socket.socket, arguments: Sequence[str]) -> None:
     import uvicorn
     from phoenix.server.main import main as phoenix_main
 
@@ -231,7 +231,7 @@ def serve_phoenix(listener: socket.socket) -> None:
         run(server, [listener])
 
     uvicorn.Server.run = run_here  # type: ignore[assignment, method-assign]
-    sys.argv = ["phoenix", "serve"]
+    sys.argv = ["phoenix", *arguments]
     try:
         phoenix_main()
     except MemoryError:

@@ -12,6 +12,8 @@ from roost.cells.launcher import Launcher, LauncherState
 from roost.cells.managed import ManagedCells
 from roost.cells.sign_in import SignIn
 from roost.cells.states import CellState, Failed, RunningCell, Up, Waking
+from roost.cells.template import Template
+from roost.cells.zygote_launcher import ZygoteLauncher
 from roost.http import messages as m
 from roost.http.background import Closing
 from roost.http.broadcast import Broadcast
@@ -27,12 +29,14 @@ class ManagedDesk:
 
     cells: ManagedCells
     launcher: Launcher
+    template: Template
     sign_in: SignIn
     broadcast: Broadcast
     homes: Path
     clock: Callable[[], float]
     closing: Closing
     _clients: dict[TenantId, tuple[CellClient, AsyncExitStack]] = field(default_factory=dict)
+    _is_warm: bool = False
     _waking: dict[TenantId, "asyncio.Task[RunningCell]"] = field(default_factory=dict)
 
     @property
@@ -42,6 +46,9 @@ class ManagedDesk:
     async def warm(self) -> None:
         """Have the launcher made ready, which takes half a minute."""
         await self.cells.start()
+        if not self._is_warm and isinstance(self.launcher, ZygoteLauncher):
+            self._is_warm = True
+            self.closing.soon(self.template.make())
 
     async def client(self, tenant: Tenant, wait_s: float) -> CellClient | m.Waking:
         """Wakes the cell; Waking where it is not up within `wait_s`. Once for all who ask."""
