@@ -84,104 +84,118 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(
-        Path(".roost"), description="Where Roost keeps everything; one keeper at a time holds it."
+        default=Path(".roost"),
+        description="Where Roost keeps everything; one keeper at a time holds it.",
     )
-    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless told.")
-    port: int = Field(8420, ge=1, le=65535, description="Port to listen on.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; loopback unless told."
+    )
+    port: int = Field(default=8420, ge=1, le=65535, description="Port to listen on.")
     base_path: str = Field(
-        "/api/phoenix", description="URL path of Roost in the app; kept by the data directory."
+        default="/api/phoenix",
+        description="URL path of Roost in the app; kept by the data directory.",
     )
     public_url: str = Field(
-        "", description="Origin of the app as browsers see it, `https://app.example.com`."
+        default="", description="Origin of the app as browsers see it, `https://app.example.com`."
     )
     enabled: bool = Field(
-        True, description="`false` hides UI and API behind 404 and keeps ingesting."
+        default=True, description="`false` hides UI and API behind 404 and keeps ingesting."
     )
     allowed_hosts: Texts = Field(
-        (), description="Host headers that are answered beside `public_url`'s and loopback's."
+        default=(),
+        description="Host headers that are answered beside `public_url`'s and loopback's.",
     )
     allowed_origins: Texts = Field(
-        (), description="Origins that may send unsafe requests with a cookie, beside the own one."
+        default=(),
+        description="Origins that may send unsafe requests with a cookie, beside the own one.",
     )
     frame_ancestors: Texts = Field(
-        ("'self'",), description="Who may frame Phoenix's UI (CSP `frame-ancestors`)."
+        default=("'self'",), description="Who may frame Phoenix's UI (CSP `frame-ancestors`)."
     )
 
     nextauth_version: Literal[4, 5] = Field(
-        5, description="4 for next-auth 4, 5 for Auth.js and next-auth 5."
+        default=5, description="4 for next-auth 4, 5 for Auth.js and next-auth 5."
     )
     nextauth_secrets: Secrets = Field(
-        (),
+        default=(),
         description="The host's AUTH_SECRET or NEXTAUTH_SECRET, newest first, at least 32 "
         "characters each; `env:NAME` or `file:PATH` names one.",
     )
     nextauth_cookie: str = Field(
-        "", description="The session cookie's name where the host has chosen its own."
+        default="", description="The session cookie's name where the host has chosen its own."
     )
 
     admins: Texts = Field(
-        (), description="E-mail addresses or subjects that are admin of every tenant."
+        default=(), description="E-mail addresses or subjects that are admin of every tenant."
     )
     tenant_claim: str = Field(
-        "", description="Claim that names the tenant (or tenants): `tenant`, `user.org.slug`."
+        default="",
+        description="Claim that names the tenant (or tenants): `tenant`, `user.org.slug`.",
     )
-    tenant_constant: str = Field("", description="The one tenant that everybody belongs to.")
-    role_claim: str = Field("", description="Claim that names the role.")
-    role_constant: RoleName | None = Field(None, description="The role that everybody has.")
+    tenant_constant: str = Field(
+        default="", description="The one tenant that everybody belongs to."
+    )
+    role_claim: str = Field(default="", description="Claim that names the role.")
+    role_constant: RoleName | None = Field(default=None, description="The role that everybody has.")
     role_map: Pairs = Field(
-        {}, description="The host's role names in Roost's: `owner=admin, analyst=viewer`."
+        default={}, description="The host's role names in Roost's: `owner=admin, analyst=viewer`."
     )
-    subject_claim: str = Field("sub", description="Claim that names the person, for ever.")
-    email_claim: str = Field("email", description="Claim with the e-mail address.")
-    name_claim: str = Field("name", description="Claim with the name to show.")
+    subject_claim: str = Field(default="sub", description="Claim that names the person, for ever.")
+    email_claim: str = Field(default="email", description="Claim with the e-mail address.")
+    name_claim: str = Field(default="name", description="Claim with the name to show.")
     user_id_claim: str = Field(
-        "sub", description="Claim that equals `user.id` in the spans of that person."
+        default="sub", description="Claim that equals `user.id` in the spans of that person."
     )
 
     isolation: Literal["process"] = Field(
-        "process", description="What separates cells: `process` (tenants that trust each other)."
+        default="process",
+        description="What separates cells: `process` (tenants that trust each other).",
     )
     egress_allow: Texts = Field(
-        (),
+        default=(),
         description="Model endpoints that cells may reach: `api.openai.com`, "
         "`*.openai.azure.com`, `http://127.0.0.1:8000`. Empty: none.",
     )
     internal_host: str = Field(
-        "127.0.0.1",
+        default="127.0.0.1",
         description="Address of the internal listener (OIDC for cells); other than loopback "
         "speaks TLS, for attached cells.",
     )
     internal_port: int = Field(
-        0, ge=0, le=65535, description="Port of the internal listener; 0 takes a free one."
+        default=0, ge=0, le=65535, description="Port of the internal listener; 0 takes a free one."
     )
     internal_names: Texts = Field(
-        (), description="Further DNS names and addresses in the internal listener's certificate."
+        default=(),
+        description="Further DNS names and addresses in the internal listener's certificate.",
     )
     launcher: Literal["zygote", "spawn"] = Field(
-        "zygote", description="`zygote` forks cells in seconds (Linux); `spawn` starts each anew."
+        default="zygote",
+        description="`zygote` forks cells in seconds (Linux); `spawn` starts each anew.",
     )
-    cells_awake_max: int = Field(8, ge=1, description="Cells that run at a time.")
+    cells_awake_max: int = Field(default=8, ge=1, description="Cells that run at a time.")
     cell_idle_after_s: float = Field(
-        900, gt=0, description="A cell without a request or stream for so long is stopped."
+        default=900, gt=0, description="A cell without a request or stream for so long is stopped."
     )
     cell_start_timeout_s: float = Field(
-        120, gt=0, description="How long a cell may take until it answers."
+        default=120, gt=0, description="How long a cell may take until it answers."
     )
-    cell_memory_mb: int = Field(2048, ge=256, description="Memory ceiling of one cell.")
+    cell_memory_mb: int = Field(default=2048, ge=256, description="Memory ceiling of one cell.")
     cell_heavy_queries_max: int = Field(
-        2, ge=1, description="Costly queries that run at a time in one cell."
+        default=2, ge=1, description="Costly queries that run at a time in one cell."
     )
     identity_cache_s: float = Field(
-        60, ge=0, le=60, description="How long a proof is believed without looking again."
+        default=60, ge=0, le=60, description="How long a proof is believed without looking again."
     )
     max_body_bytes: int = Field(
-        64 * 1024 * 1024, ge=1024, description="Largest request body that is forwarded."
+        default=64 * 1024 * 1024, ge=1024, description="Largest request body that is forwarded."
     )
     max_ingest_bytes: int = Field(
-        16 * 1024 * 1024, ge=1024, description="Largest OTLP body, as sent and again inflated x4."
+        default=16 * 1024 * 1024,
+        ge=1024,
+        description="Largest OTLP body, as sent and again inflated x4.",
     )
     requests_per_minute: int = Field(
-        6000,
+        default=6000,
         ge=1,
         description="Requests of one proof a minute before 429, or of one address without a proof.",
     )
@@ -239,11 +253,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, toml
 
 
-def load_settings(**chosen: object) -> Settings:
+def load_settings() -> Settings:
     """The settings of this process. ConfigError tells every finding at once."""
     findings = [*_unknown_variables(os.environ), *_missing_file(os.environ)]
     try:
-        settings = Settings(**chosen)  # type: ignore[arg-type]
+        settings = Settings()
     except ValidationError as error:
         raise ConfigError([*findings, *_explained(error)]) from None
     except tomllib.TOMLDecodeError as error:
