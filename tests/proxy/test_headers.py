@@ -146,7 +146,7 @@ def test_what_callers_read_of_a_cell_passes(name: bytes) -> None:
         (Treatment.PRIVATE, b"private, no-store"),
         (Treatment.STREAM, b"private, no-store, no-transform"),
         (Treatment.PAGE, b"private, no-store"),
-        (Treatment.ASSET, b"public, max-age=31536000, immutable"),
+        (Treatment.ASSET, b"private, max-age=31536000, immutable"),
     ],
 )
 def test_each_treatment_sets_its_caching(treatment: Treatment, caching: bytes) -> None:

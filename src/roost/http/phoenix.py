@@ -36,7 +36,7 @@ class Phoenix:
 
     async def ui(self, call: Call, match: Match) -> None:
         principal = await self.principal_of(call, match.tenant)
-        mount = f"{call.base}/ui/{principal.tenant.slug}"
+        mount = _root(call, principal)
         if match.rest[:1] == ("v1",):
             await self._rest(call, principal, match.rest, mount)
         elif match.rest == ("graphql",) and call.method == "POST":
@@ -80,7 +80,7 @@ class Phoenix:
             headers=call.headers,
             mount=mount,
             template=paths.serialise(segments[:2]),
-            root=mount,
+            root=_root(call, principal),
         )
         await self.forwarder.send(call, principal, verdict, forward)
 
@@ -94,7 +94,7 @@ class Phoenix:
             headers=call.headers,
             mount=mount,
             template=f"/graphql {judged.kind} {judged.operation}",
-            root=mount,
+            root=_root(call, principal),
             body=judged.body,
             set_headers={"content-type": "application/json"},
         )
@@ -106,3 +106,8 @@ class Phoenix:
             # In GraphQL's own form, which the UI shows where it belongs.
             said = {"data": None, "errors": [{"message": refusal.message}]}
             await answer_json(call, said)
+
+
+def _root(call: Call, principal: Principal) -> str:
+    """The path that the cell itself was told it has, wherever this call came in."""
+    return f"{call.base}/ui/{principal.tenant.slug}"

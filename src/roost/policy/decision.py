@@ -20,7 +20,8 @@ class Treatment(StrEnum):
     PAGE = "page"
     """Phoenix's HTML page: a policy with hashes, `frame-ancestors`, Roost's script in its head."""
     ASSET = "asset"
-    """Hashed and immutable: `public, max-age=31536000, immutable`."""
+    """Hashed and immutable: `private, max-age=31536000, immutable`. Not public: a shared cache
+    would tell by it which tenants there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ _ADDED: Mapping[Treatment, tuple[tuple[bytes, bytes], ...]] = {
     Treatment.ASSET: (
         *_ALWAYS,
         (b"vary", b"Accept-Encoding"),
-        (b"cache-control", b"public, max-age=31536000, immutable"),
+        (b"cache-control", b"private, max-age=31536000, immutable"),
     ),
 }
 
