@@ -93,7 +93,13 @@ async def _open(settings: Settings, data_dir: Path, stack: AsyncExitStack) -> Ke
     )
     desk = Desk(managed, attached, parts.sign_in, parts.people_key, time.time)
     api = KeeperApi(
-        control, desk, broadcast, settings.base_path, time.time, lambda: parts.status(managed)
+        control,
+        desk,
+        broadcast,
+        settings.base_path,
+        settings.enabled,
+        time.time,
+        lambda: parts.status(managed),
     )
     for tenant_id in await control.tenants.deleting():
         await api.finish_deleting(tenant_id)
@@ -145,8 +151,6 @@ async def _settle(settings: Settings, control: Control) -> None:
                 "Put it back, or start with another data_dir."
             ]
         )
-    if not settings.enabled:
-        await control.installation.put("enabled", "no")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ from roost.errors import Unavailable
 
 IMPORTING = "starting Phoenix"
 PAUSING = "waiting to start Phoenix again"
-EXPECTED_MODULES = 8000
-"""What the import of Phoenix asks for, about; only the progress bar depends on it."""
+EXPECTED_MODULES = 6900
+"""What the import of Phoenix 20 asks for, about; only the progress bar depends on it."""
 _FAILED = "Phoenix of this tenant could not be started. See `roost cells logs`."
 _log = logging.getLogger(__name__)
 

@@ -44,6 +44,8 @@ class KeeperApi:
     cells: CellDesk
     broadcast: Broadcast
     base_path: str
+    may_be_on: bool
+    """The setting `enabled`: while it is false, `roost on` changes nothing."""
     clock: Callable[[], float]
     status_now: Callable[[], m.Status]
 
@@ -61,9 +63,13 @@ class KeeperApi:
         )
 
     async def is_enabled(self) -> bool:
-        return await self.control.installation.get("enabled") != "no"
+        return self.may_be_on and await self.control.installation.get("enabled") != "no"
 
     async def switch(self, wish: m.Switch) -> m.Done:
+        if wish.enabled and not self.may_be_on:
+            raise BadRequest(
+                "The setting `enabled` (ROOST_ENABLED) is false: set it to true, then start again."
+            )
         await self.control.installation.put("enabled", "yes" if wish.enabled else "no")
         self.broadcast.publish(m.Switched(wish.enabled))
         return m.Done()
