@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from roost.errors import ConfigError
+from roost.storage.lock import refuse_foreign
 
 GRACE_S = 3
 
@@ -71,7 +72,7 @@ def listen_unix(path: Path) -> socket.socket:
     """A socket for this user alone. What a dead keeper left there is replaced: the caller holds
     the data directory's lock."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    _refuse_foreign(path.parent)
+    refuse_foreign(path.parent)
     path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
@@ -81,12 +82,3 @@ def listen_unix(path: Path) -> socket.socket:
         os.umask(before)
     listening.listen(1024)
     return listening
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """A folder in a shared place could be somebody else's, who would then be our keeper."""
-    status = folder.stat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o022:
-        raise ConfigError(
-            [f"data_dir: {folder} must belong to this user and be writable by nobody else"]
-        )
