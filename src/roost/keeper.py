@@ -72,15 +72,23 @@ async def run_keeper(settings: Settings, *, auto: bool = False, child: bool = Fa
     data_dir = settings.data_dir.resolve()
     with data_dir_lock(data_dir):
         async with AsyncExitStack() as stack:
-            keeper = await _open(settings, data_dir, stack)
             stopping = _stop_signals(child=child)
+
+            def retire() -> bool:
+                if auto:
+                    stopping.set()
+                return auto
+
+            keeper = await _open(settings, data_dir, retire, stack)
             log.info("keeper %s holds %s", os.getpid(), data_dir)
             await _until(stopping, keeper.broadcast, auto=auto)
             keeper.broadcast.close()
     log.info("keeper ended")
 
 
-async def _open(settings: Settings, data_dir: Path, stack: AsyncExitStack) -> KeeperApi:
+async def _open(
+    settings: Settings, data_dir: Path, retire: Callable[[], bool], stack: AsyncExitStack
+) -> KeeperApi:
     """Everything, from the bottom up; the socket last, so that who finds it finds all."""
     url = sqlite_url(data_dir / "control.db")
     control = await stack.enter_async_context(control_database(url, time.time))
@@ -100,6 +108,7 @@ async def _open(settings: Settings, data_dir: Path, stack: AsyncExitStack) -> Ke
         settings.enabled,
         time.time,
         lambda: parts.status(managed),
+        retire,
     )
     for tenant_id in await control.tenants.deleting():
         await api.finish_deleting(tenant_id)

@@ -192,7 +192,7 @@ class Settings(BaseSettings):
     max_ingest_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024,
-        description="Largest OTLP body, as sent and again inflated x4.",
+        description="Largest OTLP body, as sent and once inflated.",
     )
     requests_per_minute: int = Field(
         default=6000,

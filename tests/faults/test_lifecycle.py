@@ -204,6 +204,16 @@ def test_a_killed_roost_up_leaves_nothing_behind(roost: Installation) -> None:
     until(lambda: not any(map(alive, everyone)), "all had ended", 30)
 
 
+def test_a_keeper_that_a_command_started_makes_way(tmp_path: Path) -> None:
+    one = Installation(tmp_path, free_port(), {})
+    one.tenant("acme")  # no keeper ran, so the command has started one
+    one.start()
+    try:
+        assert "acme" in one.cells()
+    finally:
+        one.stop()
+
+
 def test_configuration_errors_come_all_at_once(tmp_path: Path) -> None:
     wrong = {"ROOST_NEXTAUTH_SECRETS": "short", "ROOST_NONSENSE": "1", "ROOST_HOST": "203.0.113.9"}
     one = Installation(tmp_path, free_port(), wrong)

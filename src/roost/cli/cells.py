@@ -10,6 +10,7 @@ from roost.cli.tenants import Json
 from roost.http import messages as m
 
 app = typer.Typer(no_args_is_help=True)
+Tenant = Annotated[str, typer.Argument(help="The tenant's slug.")]
 
 
 @app.command()
@@ -36,14 +37,14 @@ def status(json: Json = False) -> None:
 
 
 @app.command()
-def stop(tenant: str) -> None:
+def stop(tenant: Tenant) -> None:
     """Stop a tenant's Phoenix; the next request wakes it."""
     with_keeper(lambda keeper: keeper.ask("cells/stop", m.Done, m.TenantName(tenant), 120))
     out.print(f"Stopped the cell of {tenant}.", markup=False)
 
 
 @app.command()
-def logs(tenant: str) -> None:
+def logs(tenant: Tenant) -> None:
     """What a tenant's Phoenix printed, the last of it."""
     text = with_keeper(lambda keeper: keeper.ask("cells/logs", m.Text, m.TenantName(tenant)))
     out.print(text.text, markup=False, soft_wrap=True)
@@ -51,7 +52,7 @@ def logs(tenant: str) -> None:
 
 @app.command()
 def attach(
-    tenant: str,
+    tenant: Tenant,
     url: Annotated[str, typer.Option(help="Where that Phoenix is reached from here.")],
     json: Json = False,
 ) -> None:
@@ -85,7 +86,7 @@ def _tell_terms(said: m.Attachment) -> None:
 
 
 @app.command()
-def detach(tenant: str) -> None:
+def detach(tenant: Tenant) -> None:
     """Forget the attached Phoenix of a tenant; it has a managed cell again."""
     with_keeper(lambda keeper: keeper.ask("cells/detach", m.Done, m.TenantName(tenant)))
     out.print(f"Detached {tenant}.", markup=False)

@@ -4,14 +4,17 @@ import asyncio
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from roost.cli.connection import until_it_answers
 from roost.cli.console import err
 from roost.errors import ConfigError
-from roost.http.keeper_client import answers
+from roost.http import messages as m
+from roost.http.keeper_client import KeeperClient, answers
 from roost.http.keeper_start import LOG_NAME, keeper_command, keeper_environment
 from roost.http.messages import socket_path
 from roost.settings import Settings, settings_as_json
+from roost.storage.lock import Held, data_dir_lock
 
 STOP_S = 40.0
 """More than a cell's own grace."""
@@ -24,7 +27,7 @@ async def keeper_child(settings: Settings) -> AsyncIterator[None]:
 
     ConfigError where one runs already, or where it ends before it answers.
     """
-    if await answers(socket_path(settings.data_dir)):
+    if not await _is_free(settings):
         raise ConfigError(
             [f"data_dir: a keeper runs on {settings.data_dir} already; stop it first."]
         )
@@ -37,6 +40,30 @@ async def keeper_child(settings: Settings) -> AsyncIterator[None]:
         supervisor.cancel()
         await asyncio.gather(supervisor, return_exceptions=True)
         await child.stop()
+
+
+async def _is_free(settings: Settings) -> bool:
+    """No keeper answers, or the one that does was started for a command, and has made way."""
+    socket = socket_path(settings.data_dir)
+    if not await answers(socket):
+        return True
+    async with KeeperClient(socket) as keeper:
+        if not (await keeper.ask("retire", m.Retired)).ends:
+            return False
+    for _ in range(int(STOP_S / RESTART_S)):
+        await asyncio.sleep(RESTART_S)
+        if _lock_is_free(settings.data_dir):
+            return True
+    return False
+
+
+def _lock_is_free(data_dir: Path) -> bool:
+    """A keeper holds the lock for longer than its socket: until its cells have ended."""
+    try:
+        with data_dir_lock(data_dir):
+            return True
+    except Held:
+        return False
 
 
 class _Child:

@@ -67,7 +67,10 @@ def list_(tenant: TenantOption, json: Json = False) -> None:
 
 
 @app.command()
-def revoke(key_id: str, tenant: TenantOption) -> None:
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="As `roost keys list` shows it.")],
+    tenant: TenantOption,
+) -> None:
     """Make a key worthless, at once."""
     with_keeper(lambda keeper: keeper.ask("keys/revoke", m.Done, m.KeyName(tenant, key_id)))
     out.print(f"Revoked key {key_id}.", markup=False)

@@ -37,7 +37,7 @@ def list_(json: Json = False) -> None:
 
 @app.command()
 def delete(
-    slug: str,
+    slug: Annotated[str, typer.Argument(help="The tenant to delete.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a tenant with all its data, for ever."""

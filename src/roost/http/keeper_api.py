@@ -48,9 +48,15 @@ class KeeperApi:
     """The setting `enabled`: while it is false, `roost on` changes nothing."""
     clock: Callable[[], float]
     status_now: Callable[[], m.Status]
+    retire_now: Callable[[], bool]
 
     async def status(self) -> m.Status:
         return self.status_now()
+
+    async def retire(self) -> m.Retired:
+        """Make way for a keeper that somebody starts by hand: only one that was started for a
+        command does, and only while no gateway needs it."""
+        return m.Retired(self.broadcast.count == 0 and self.retire_now())
 
     async def snapshot(self) -> m.Event:
         """Where a gateway's watch starts."""

@@ -24,6 +24,7 @@ def operations(api: KeeperApi) -> Mapping[str, Operation]:
     """Name → (question, what answers it)."""
     return {
         "status": (None, api.status),
+        "retire": (None, api.retire),
         "switch": (m.Switch, api.switch),
         "prove/key": (m.KeyProof, api.prove_key),
         "prove/session": (m.SessionProof, api.prove_session),

@@ -1,11 +1,18 @@
 """Starting a keeper as a process of its own. Two started at once: the lock lets one live."""
 
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from roost.errors import ConfigError
+from roost.storage.lock import make_data_dir
+
 LOG_NAME = "keeper.log"
+_POINT = "  - "
+
+log = logging.getLogger("roost.keeper_start")
 
 
 def keeper_command(*, auto: bool) -> list[str]:
@@ -20,19 +27,61 @@ def keeper_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ROOST_")}
 
 
-def start_auto_keeper(data_dir: Path, settings_json: str) -> None:
+class KeeperLog:
+    """Where a keeper writes, from the moment that it is about to be started."""
+
+    def __init__(self, data_dir: Path) -> None:
+        make_data_dir(data_dir)
+        self.path = data_dir / LOG_NAME
+        self._began = self.path.stat().st_size if self.path.exists() else 0
+
+    def findings(self) -> list[str]:
+        """Why that keeper could not start, in its own words; where to look if it had none."""
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            file.seek(self._began)
+            _, told, rest = file.read().partition(f"{ConfigError.title}:\n")
+        points = (line for line in rest.splitlines() if line.startswith(_POINT))
+        found = [point.removeprefix(_POINT) for point in points] if told else []
+        return found or [f"the keeper ended at once; {self.path} says why"]
+
+
+class AutoKeeper:
     """A keeper in a session of its own, that writes to keeper.log and ends by itself some time
-    after its last gateway is gone."""
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (data_dir / LOG_NAME).open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            keeper_command(auto=True),
-            env=keeper_environment(),
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    if process.stdin is not None:
-        process.stdin.write(settings_json.encode() + b"\n")
-        process.stdin.close()
+    after its last gateway is gone. `start` is called whenever none answers."""
+
+    def __init__(self, data_dir: Path, settings_json: str) -> None:
+        self._data_dir = data_dir
+        self._settings_json = settings_json
+        self._last: tuple[subprocess.Popen[bytes], KeeperLog] | None = None
+
+    def start(self) -> None:
+        """Start one, unless the last that was started is still on its way. ConfigError where the
+        data directory is not fit for one."""
+        if self._last is not None:
+            process, written = self._last
+            if process.poll() is None:
+                return
+            if process.returncode:
+                log.error("the keeper could not start: %s", "; ".join(written.findings()))
+        written = KeeperLog(self._data_dir)
+        with written.path.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                keeper_command(auto=True),
+                env=keeper_environment(),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._last = (process, written)
+        if process.stdin is not None:
+            process.stdin.write(self._settings_json.encode() + b"\n")
+            process.stdin.close()
+
+    @property
+    def has_failed(self) -> bool:
+        return self._last is not None and bool(self._last[0].poll())
+
+    def findings(self) -> list[str]:
+        """Why the last one that was started has ended."""
+        return [] if self._last is None else self._last[1].findings()

@@ -175,6 +175,12 @@ class Attachment(Struct, frozen=True):
     trust_pem: str
 
 
+class Retired(Struct, frozen=True):
+    """Whether the keeper ends now."""
+
+    ends: bool
+
+
 class Text(Struct, frozen=True):
     text: str
 
