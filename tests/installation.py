@@ -19,12 +19,14 @@ import httpx
 from examples.demo.session import COOKIE, Sessions
 from tests.cells.stock_phoenix import free_port, require, until
 
+NEXT_SECRET = "a-secret-of-the-host-app-0123456789abcdef"
+"""What the Next.js example is run with; as if the host had rotated its secret."""
 AUTH_SECRET = "tests-share-this-secret-0123456789abcdef"
 BASE = "/api/phoenix"
 CELL_START_S = 120.0
 STOP_S = 60.0
 SETTINGS: Mapping[str, str] = {
-    "ROOST_NEXTAUTH_SECRETS": AUTH_SECRET,
+    "ROOST_NEXTAUTH_SECRETS": f"{AUTH_SECRET},{NEXT_SECRET}",
     "ROOST_TENANT_CLAIM": "tenant",
     "ROOST_ROLE_CLAIM": "role",
 }
