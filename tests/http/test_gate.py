@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from roost.errors import NotAllowed, NotFound
-from roost.http.gate import Forward, admit
+from roost.http.gate import ONLY_SPANS, Forward, admit
 from roost.model import CellRoute, Principal, Proof, Role, Slug, Tenant, TenantId
 from roost.policy.decision import Allow, Decision, Refuse, Treatment
 
@@ -59,16 +59,16 @@ async def test_a_pass_carries_what_was_judged() -> None:
     [
         (Refuse("no row names it"), Role.ADMIN, NotFound),
         (Refuse("users are Roost's", pointer="Use `roost keys`."), Role.ADMIN, NotAllowed),
-        (Refuse("users are Roost's", pointer="Use `roost keys`."), None, NotFound),
+        (Refuse("users are Roost's", pointer="Use `roost keys`."), None, NotAllowed),
         (ADMIN, Role.MEMBER, NotAllowed),
         (WRITE, Role.VIEWER, NotAllowed),
         (READ, Role.END_USER, NotAllowed),
-        (READ, None, NotFound),
+        (READ, None, NotAllowed),
     ],
     ids=[
         "no row",
         "refused with a pointer",
-        "a pointer is for members",
+        "an ingest key is told its scope first",
         "admin needed",
         "member needed",
         "end users see no raw Phoenix",
@@ -86,6 +86,23 @@ async def test_a_refusal_shows_its_pointer_and_not_its_reason() -> None:
     with pytest.raises(NotAllowed) as refused:
         await admit(Refuse("inside", pointer="Use `roost keys`."), ANN, FORWARD, asleep)
     assert (refused.value.message, refused.value.reason) == ("Use `roost keys`.", "inside")
+
+
+@pytest.mark.parametrize(
+    ("proof", "role", "said"),
+    [
+        (Proof.NEXTAUTH, Role.VIEWER, "This needs the role member; yours is viewer."),
+        (Proof.KEY, Role.VIEWER, "This needs a key with the scope `write`; this one may not."),
+        (Proof.KEY, None, ONLY_SPANS),
+    ],
+    ids=["a person", "a key", "an ingest key"],
+)
+async def test_who_may_too_little_hears_what_is_missing(
+    proof: Proof, role: Role | None, said: str
+) -> None:
+    with pytest.raises(NotAllowed) as refused:
+        await admit(WRITE, replace(ANN, proof=proof, role=role), FORWARD, asleep)
+    assert refused.value.message == said
 
 
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.ADMIN])

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from roost.errors import NotAllowed, NotFound
-from roost.model import CellRoute, Principal
+from roost.model import ROLE_OF_SCOPE, CellRoute, Principal, Proof, Role
 from roost.policy.decision import Allow, Decision, Refuse
 from roost.proxy.admitted import Admitted
 
 audit = logging.getLogger("roost.audit")
+
+ONLY_SPANS = "This key may only send spans; for more it needs the scope `read`, `write` or `admin`."
+_SCOPE_OF_ROLE = {role: scope for scope, role in ROLE_OF_SCOPE.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ async def admit(
     forward: Forward,
     route: Callable[[], Awaitable[CellRoute]],
 ) -> Admitted:
-    """The pass. NotFound for what nobody may or the caller cannot know of; NotAllowed where the
-    role is too low or the refusal names something to use instead; what `route` raises."""
+    """The pass. NotFound for what nobody may; NotAllowed where role or scope are too low or the
+    refusal names something to use instead; what `route` raises."""
     allow = judge(decision, principal, forward)
     return Admitted(
         principal=principal,
@@ -63,7 +66,7 @@ def judge(decision: Decision, principal: Principal, forward: Forward) -> Allow:
     """The verdict without its effect: what is allowed, or the error that `admit` raises."""
     if principal.role is None:
         _note("refused", principal, forward, "may only send spans")
-        raise NotFound(reason="a key that may only send spans")
+        raise NotAllowed(ONLY_SPANS, reason="a key that may only send spans")
     match decision:
         case Refuse(reason, pointer):
             _note("refused", principal, forward, reason)
@@ -71,7 +74,7 @@ def judge(decision: Decision, principal: Principal, forward: Forward) -> Allow:
         case Allow(needs=needs) if principal.role < needs:
             _note("refused", principal, forward, f"needs {needs.label}")
             raise NotAllowed(
-                f"This needs the role {needs.label}; yours is {principal.role.label}.",
+                _too_low(needs, principal.role, principal.proof),
                 reason=f"{forward.method} {forward.template}",
             )
         case Allow(changes=changes):
@@ -79,6 +82,13 @@ def judge(decision: Decision, principal: Principal, forward: Forward) -> Allow:
             return decision
         case _:
             assert_never(decision)
+
+
+def _too_low(needs: Role, has: Role, proof: Proof) -> str:
+    """In the words that its holder knows: keys have scopes, people have roles."""
+    if proof is Proof.KEY:
+        return f"This needs a key with the scope `{_SCOPE_OF_ROLE[needs]}`; this one may not."
+    return f"This needs the role {needs.label}; yours is {has.label}."
 
 
 def _note(
