@@ -23,6 +23,8 @@ from roost.policy.ingest import choose_path_project
 from roost.policy.paths import serialise
 
 INLINE_BYTES = 256 * 1024
+_CALLERS_OWN = (400, 404, 422)
+"""Duplicate or invalid logged spans, a project's id that is none: Phoenix's client reads which."""
 NEEDS_INGEST = (
     "Sending spans needs a key with the scope `ingest`: "
     "`roost keys create --tenant <tenant> --scope ingest`."
@@ -94,6 +96,6 @@ class Ingest:
             raise BadRequest("Send logged spans as application/json.", status=415)
         body = await call.body(self.limits.body_bytes)
         said = await self.log_spans(tenant, serialise(rest), body)
-        if said.status != 400:  # duplicates: Phoenix's own words help the client
+        if said.status not in _CALLERS_OWN:
             judge_status(said.status)
         await answer(call, said.status, said.content_type, said.body)
