@@ -110,6 +110,7 @@ def roost(address: str) -> App:
             base_path=BASE,
             guard=Guard(frozenset(), loopback=True),
             watch=watch,
+            enabled=True,
             endpoints={Endpoint.REST: phoenix.rest},
             max_body_bytes=64 * 1024 * 1024,
         )

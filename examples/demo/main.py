@@ -45,18 +45,23 @@ def main() -> None:
 
 async def run(settings: Settings, secret: str) -> None:
     """Until Ctrl-C."""
-    async with keeper_child(settings), KeeperClient(socket_path(settings.data_dir)) as keeper:
-        app = create_app(Roost(settings, keeper="running"), secret)
-        server = QuietServer(
-            uvicorn.Config(
-                app, host=settings.host, port=settings.port, access_log=False, log_level="warning"
-            )
+    app = create_app(Roost(settings, keeper="running"), secret)
+    server = QuietServer(
+        uvicorn.Config(
+            app, host=settings.host, port=settings.port, access_log=False, log_level="warning"
         )
-        stop_on_signals(server)
-        serving = asyncio.create_task(server.serve())
+    )
+    stopping = stop_on_signals(server)
+    async with keeper_child(settings, stopping):
+        if not stopping.is_set():
+            await serve(settings, server)
+
+
+async def serve(settings: Settings, server: QuietServer) -> None:
+    async with KeeperClient(socket_path(settings.data_dir)) as keeper:
         filling = asyncio.create_task(fill(settings, keeper))
         filling.add_done_callback(lambda task: task.cancelled() or task.result())
-        await serving
+        await server.serve()
         filling.cancel()
         await asyncio.gather(filling, return_exceptions=True)
 

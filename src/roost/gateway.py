@@ -5,15 +5,17 @@ mount it (`app.mount("/api/phoenix", Roost(...))`) without a lifespan of its own
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Literal
 
-from roost.errors import RoostError
+from roost.errors import RoostError, Unavailable
 from roost.http import messages as m
 from roost.http.app import App
-from roost.http.background import Closing, Seldom
+from roost.http.background import Closing, Seldom, beside
 from roost.http.call import Call, Receive, Scope, Send
 from roost.http.cell_routes import CellRoutes
 from roost.http.delivery import Delivery
@@ -23,7 +25,7 @@ from roost.http.guard import Guard, allowed_hosts, is_loopback
 from roost.http.identify import HostIdentify, Proofs
 from roost.http.ingest import Ingest
 from roost.http.keeper_client import KeeperClient
-from roost.http.keeper_start import start_auto_keeper
+from roost.http.keeper_start import AutoKeeper
 from roost.http.messages import socket_path
 from roost.http.open_calls import OpenCalls
 from roost.http.phoenix import Phoenix
@@ -43,10 +45,14 @@ from roost.model import Principal, Role, Slug
 from roost.proxy.pools import PoolLimits, Pools
 from roost.proxy.upstream import Look, Upstream
 from roost.settings import Settings, load_settings, settings_as_json
+from roost.storage.lock import make_data_dir
 
 REVIVE_EVERY_S = 5.0
+TELL_USE_EVERY_S = 3.0
 
 KeeperMode = Literal["auto", "running"]
+
+log = logging.getLogger("roost.gateway")
 
 
 class Roost:
@@ -61,10 +67,14 @@ class Roost:
         identify: HostIdentify | None = None,
         keeper: KeeperMode = "auto",
     ) -> None:
-        self._settings = settings or load_settings()
+        settings = settings or load_settings()
+        self._settings = settings
         self._identify = identify
-        self._keeper = keeper
-        self._problems = Problems(self._dispatch, self._settings.frame_ancestors)
+        self._keeper = AutoKeeper(settings.data_dir, settings_as_json(settings))
+        self._starts_keeper = keeper == "auto"
+        if self._starts_keeper:
+            make_data_dir(settings.data_dir)
+        self._problems = Problems(self._dispatch, settings.frame_ancestors)
         self._running: asyncio.Task[None] | None = None
         self._parts: asyncio.Future[Dispatch] | None = None
 
@@ -98,22 +108,26 @@ class Roost:
         if self._running is None or self._running.done() or self._parts is None:
             self._parts = asyncio.get_running_loop().create_future()
             self._running = asyncio.create_task(self._run(self._parts))
+            self._running.add_done_callback(partial(_ended, self._parts))
         return await asyncio.shield(self._parts)
 
     async def _run(self, parts: "asyncio.Future[Dispatch]") -> None:
-        try:
-            async with _parts(self._settings, self._identify, self._revive) as (dispatch, watch):
-                parts.set_result(dispatch)
-                await watch.follow()
-        except RoostError as error:
-            if not parts.done():
-                parts.set_exception(error)
-            raise
+        async with _parts(self._settings, self._identify, self._revive) as (dispatch, watch):
+            parts.set_result(dispatch)
+            await watch.follow()
 
     def _revive(self) -> None:
-        if self._keeper == "auto":
-            settings = self._settings
-            start_auto_keeper(settings.data_dir, settings_as_json(settings))
+        if self._starts_keeper:
+            self._keeper.start()
+
+
+def _ended(parts: "asyncio.Future[Dispatch]", running: "asyncio.Task[None]") -> None:
+    """Nobody may wait for ever for parts that will not come; the next request tries again."""
+    error = None if running.cancelled() else running.exception()
+    if error is not None:
+        log.error("the gateway's own work ended", exc_info=error)
+    if not parts.done():
+        parts.set_exception(error or Unavailable("This Roost is being closed."))
 
 
 @asynccontextmanager
@@ -131,6 +145,7 @@ async def _parts(
         routes = CellRoutes(keeper.route, time.time)
         open_calls = OpenCalls()
         closing = await stack.enter_async_context(Closing())
+        await stack.enter_async_context(beside(_tell_use(settings, open_calls, keeper)))
 
         def cell_gone(tenant_id: str, instance: str) -> None:
             routes.forget(tenant_id, instance)
@@ -161,10 +176,21 @@ async def _parts(
             base_path=settings.base_path,
             guard=_guard(settings),
             watch=watch,
+            enabled=settings.enabled,
             endpoints=_endpoints(settings, keeper, proofs, forwarder, watch),
             max_body_bytes=settings.max_body_bytes,
         )
         yield dispatch, watch
+
+
+async def _tell_use(settings: Settings, open_calls: OpenCalls, keeper: KeeperClient) -> None:
+    """Routes are kept for a minute, so the keeper does not see who uses a cell unless it is told
+    sooner than a cell counts as idle."""
+    while True:
+        await asyncio.sleep(min(TELL_USE_EVERY_S, settings.cell_idle_after_s / 3))
+        if used := open_calls.take_used():
+            with suppress(RoostError):  # told again in a moment, while it matters
+                await keeper.ask("cells/used", m.Done, m.CellsUsed(sorted(used)))
 
 
 def _endpoints(

@@ -4,16 +4,14 @@ It builds and never decides. Everything it opens is closed in reverse order when
 cells end with it, however it ends.
 """
 
-import asyncio
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -24,6 +22,7 @@ from roost.cells.codes import Codes
 from roost.cells.egress import EgressProxy
 from roost.cells.egress_rules import parse_rules, proxy_url
 from roost.cells.environment import TESTED_PHOENIX, CellSpec, base_environment
+from roost.cells.installed import phoenix_version
 from roost.cells.launcher import Launcher, SpawnLauncher
 from roost.cells.managed import ManagedCells
 from roost.cells.secrets import (
@@ -49,6 +48,7 @@ from roost.http.guard import is_loopback
 from roost.http.keeper_api import KeeperApi
 from roost.http.keeper_client import HEARTBEAT_S
 from roost.http.keeper_server import keeper_app
+from roost.http.lifetime import Busy, stop_signals, until_not_needed
 from roost.http.managed_cells import ManagedDesk
 from roost.http.messages import socket_path
 from roost.http.serving import listen_tcp, listen_unix, serving
@@ -57,10 +57,6 @@ from roost.settings import Settings
 from roost.storage.control import Control, control_database
 from roost.storage.engine import sqlite_url
 from roost.storage.lock import data_dir_lock
-
-AUTO_IDLE_S = 30.0
-"""A keeper that nobody started by hand ends so long after its last gateway."""
-LOOK_EVERY_S = 1.0
 
 log = logging.getLogger("roost.keeper")
 
@@ -72,23 +68,23 @@ async def run_keeper(settings: Settings, *, auto: bool = False, child: bool = Fa
     data_dir = settings.data_dir.resolve()
     with data_dir_lock(data_dir):
         async with AsyncExitStack() as stack:
-            stopping = _stop_signals(child=child)
+            stopping = stop_signals(child=child)
 
             def retire() -> bool:
                 if auto:
                     stopping.set()
                 return auto
 
-            keeper = await _open(settings, data_dir, retire, stack)
+            keeper, busy = await _open(settings, data_dir, retire, stack)
             log.info("keeper %s holds %s", os.getpid(), data_dir)
-            await _until(stopping, keeper.broadcast, auto=auto)
+            await until_not_needed(stopping, busy, settings.keeper_idle_after_s if auto else None)
             keeper.broadcast.close()
     log.info("keeper ended")
 
 
 async def _open(
     settings: Settings, data_dir: Path, retire: Callable[[], bool], stack: AsyncExitStack
-) -> KeeperApi:
+) -> tuple[KeeperApi, Busy]:
     """Everything, from the bottom up; the socket last, so that who finds it finds all."""
     url = sqlite_url(data_dir / "control.db")
     control = await stack.enter_async_context(control_database(url, time.time))
@@ -105,7 +101,6 @@ async def _open(
         desk,
         broadcast,
         settings.base_path,
-        settings.enabled,
         time.time,
         lambda: parts.status(managed),
         retire,
@@ -113,8 +108,9 @@ async def _open(
     for tenant_id in await control.tenants.deleting():
         await api.finish_deleting(tenant_id)
     socket = listen_unix(socket_path(settings.data_dir))
-    await stack.enter_async_context(serving(keeper_app(api), socket))
-    return api
+    busy = Busy(keeper_app(api))
+    await stack.enter_async_context(serving(busy, socket))
+    return api, busy
 
 
 async def _managed(parts: "_Parts", broadcast: Broadcast, stack: AsyncExitStack) -> ManagedDesk:
@@ -300,35 +296,3 @@ async def _tls_listener(
     url = f"https://{name}:{listening.getsockname()[1]}"
     await stack.enter_async_context(serving(app(url), listening, certificates.chain))
     return url, certificates.authority_pem
-
-
-def phoenix_version() -> str:
-    """The installed one's, "" for none (attached cells only)."""
-    try:
-        return version("arize-phoenix")
-    except PackageNotFoundError:
-        return ""
-
-
-def _stop_signals(*, child: bool) -> asyncio.Event:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    if child:
-        loop.add_reader(sys.stdin.fileno(), stopping.set)
-    return stopping
-
-
-async def _until(stopping: asyncio.Event, broadcast: Broadcast, *, auto: bool) -> None:
-    """Until a signal; with `auto`, also once nobody has watched for AUTO_IDLE_S."""
-    needed = time.monotonic()
-    while not stopping.is_set():
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await stopping.wait()
-        if broadcast.count:
-            needed = time.monotonic()
-        elif auto and time.monotonic() - needed > AUTO_IDLE_S:
-            log.info("no gateway for %s s", AUTO_IDLE_S)
-            return

@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
 from roost.cells.environment import TESTED_PHOENIX
+from roost.cells.installed import phoenix_version
 from roost.cli.console import out, print_json
 from roost.cli.listeners import foreign_listeners
 from roost.cli.tenants import Json
@@ -77,16 +77,14 @@ async def _examine(settings: Settings) -> list[Line]:
 
 
 def _phoenix() -> Iterator[Line]:
-    try:
-        found = version("arize-phoenix")
-    except PackageNotFoundError:
+    found = phoenix_version()
+    if not found:
         yield Line(
             Grade.NOTE,
             "Phoenix is not installed here: attached cells only",
             f"pip install 'arize-phoenix[pg]=={TESTED_PHOENIX[-1]}'",
         )
-        return
-    if found in TESTED_PHOENIX:
+    elif found in TESTED_PHOENIX:
         yield Line(Grade.GOOD, f"Phoenix {found}, tested with this Roost")
     else:
         tested = ", ".join(TESTED_PHOENIX)

@@ -2,9 +2,12 @@
 
 import asyncio
 import signal
+import socket
+from collections.abc import Iterator
 
 import uvicorn
 
+from roost.errors import ConfigError
 from roost.gateway import Roost
 from roost.http.serving import QuietServer
 from roost.settings import Settings, load_settings
@@ -13,6 +16,8 @@ from roost.settings import Settings, load_settings
 def gateway() -> None:
     """Answer the network; `roost keeper` holds the data."""
     settings = load_settings()
+    if findings := [*taken_port(settings)]:
+        raise ConfigError(findings)
     asyncio.run(_serve(settings))
 
 
@@ -22,16 +27,37 @@ async def _serve(settings: Settings) -> None:
     await server.serve()
 
 
-def stop_on_signals(server: QuietServer) -> None:
-    """Ctrl-C and SIGTERM end the server; a second one ends what it still waits for."""
+def stop_on_signals(server: QuietServer) -> asyncio.Event:
+    """Ctrl-C and SIGTERM end the server; a second one ends what it still waits for. The event is
+    set with the first."""
+    stopping = asyncio.Event()
 
     def stop() -> None:
         server.force_exit = server.should_exit
         server.should_exit = True
+        stopping.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    return stopping
+
+
+def taken_port(settings: Settings) -> Iterator[str]:
+    """A finding where nobody could listen there now."""
+    with socket.socket(_family(settings.host)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            yield (
+                f"port: cannot listen on {settings.host}:{settings.port} ({error.strerror}). "
+                "Choose another with ROOST_PORT."
+            )
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def server_config(settings: Settings, app: Roost) -> uvicorn.Config:

@@ -2,12 +2,19 @@
 
 from roost.cli.connection import with_keeper
 from roost.cli.console import out
+from roost.errors import BadRequest
 from roost.http import messages as m
+from roost.settings import load_settings
 
 
 def on() -> None:
     """Show UI and API again."""
     _switch(True)
+    if not load_settings().enabled:
+        raise BadRequest(
+            "Roost stays off: the setting `enabled` (ROOST_ENABLED) is false. Set it to true, "
+            "then start again."
+        )
     out.print("Roost is on.")
 
 

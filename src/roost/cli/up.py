@@ -5,16 +5,15 @@ and ends both on Ctrl-C.
 """
 
 import asyncio
-import socket
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from roost.cells.environment import TESTED_PHOENIX
+from roost.cells.installed import phoenix_version
 from roost.cli.child import keeper_child
 from roost.cli.console import err, out
-from roost.cli.gateway import server_config, stop_on_signals
+from roost.cli.gateway import server_config, stop_on_signals, taken_port
 from roost.cli.link import new_link
 from roost.cli.snippet import first_trace
 from roost.errors import ConfigError, RoostError
@@ -33,23 +32,29 @@ KEY_NAME = "roost up"
 def up() -> None:
     """Run Roost: keeper, first cell, gateway, and what you need for a first trace."""
     settings = load_settings()
-    findings = [*_taken_port(settings), *_missing_phoenix()]
+    findings = [*taken_port(settings), *_missing_phoenix()]
     if findings:
         raise ConfigError(findings)
     asyncio.run(run_all(settings))
 
 
 async def run_all(settings: Settings) -> None:
-    async with keeper_child(settings), KeeperClient(socket_path(settings.data_dir)) as keeper:
-        server = QuietServer(server_config(settings, Roost(settings, keeper="running")))
-        stop_on_signals(server)
-        serving = asyncio.create_task(server.serve())
+    server = QuietServer(server_config(settings, Roost(settings, keeper="running")))
+    stopping = stop_on_signals(server)
+    async with keeper_child(settings, stopping):
+        if not stopping.is_set():
+            await _serve(settings, server)
+        err.print("Stopping ...")
+
+
+async def _serve(settings: Settings, server: QuietServer) -> None:
+    """Until the server is told to stop; meanwhile the first cell wakes."""
+    async with KeeperClient(socket_path(settings.data_dir)) as keeper:
         greeting = asyncio.create_task(_greet(settings, keeper))
         greeting.add_done_callback(_tell_failure)
-        await serving
+        await server.serve()
         greeting.cancel()
         await asyncio.gather(greeting, return_exceptions=True)
-        err.print("Stopping ...")
 
 
 async def _greet(settings: Settings, keeper: KeeperClient) -> None:
@@ -111,28 +116,14 @@ def _tell_failure(greeting: "asyncio.Task[None]") -> None:
         )
 
 
-def _taken_port(settings: Settings) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            yield (
-                f"port: cannot listen on {settings.host}:{settings.port} ({error.strerror}). "
-                "Choose another with ROOST_PORT."
-            )
-
-
 def _missing_phoenix() -> Iterator[str]:
-    try:
-        found = version("arize-phoenix")
-    except PackageNotFoundError:
+    found = phoenix_version()
+    if not found:
         yield (
             "Phoenix is not installed beside Roost. `make up` installs it; by hand it is "
             f"`pip install 'arize-phoenix[pg]=={TESTED_PHOENIX[-1]}'`."
         )
-        return
-    if found not in TESTED_PHOENIX:
+    elif found not in TESTED_PHOENIX:
         err.print(
             f"Phoenix {found} was never tested with this Roost (tested: "
             f"{', '.join(TESTED_PHOENIX)}); unknown calls are refused.",

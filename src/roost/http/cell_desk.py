@@ -13,7 +13,7 @@ from yarl import URL
 from roost.cells.client import CellClient
 from roost.cells.people import CellUser, cell_user, service_user
 from roost.cells.sign_in import SignIn
-from roost.errors import NotFound, Unavailable
+from roost.errors import BadRequest, NotFound, Unavailable
 from roost.http import messages as m
 from roost.http.attached_cells import AttachedCells
 from roost.http.managed_cells import ManagedDesk
@@ -57,13 +57,22 @@ class Desk:
         client = await self._client(tenant, DELIVERY_WAIT_S)
         if isinstance(client, m.Waking):
             raise Unavailable("This tenant's Phoenix is still starting.", reason=client.phase)
-        token = await self.sign_in.token(client, service_user(self.people_key))
-        return await _post(client, token.value, path, content_type, body)
+        with self.managed.in_use(tenant.id):
+            token = await self.sign_in.token(client, service_user(self.people_key))
+            return await _post(client, token.value, path, content_type, body)
 
     async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]:
         return [await self.attached.row(tenant) or self.managed.row(tenant) for tenant in tenants]
 
+    def used(self, tenant_id: TenantId) -> None:
+        self.managed.used(tenant_id)
+
     async def stop(self, tenant: Tenant) -> None:
+        if (row := await self.attached.row(tenant)) is not None:
+            raise BadRequest(
+                f"The Phoenix of {tenant.slug} at {row.url} is not Roost's own: stop it there, or "
+                f"let go of it with `roost cells detach {tenant.slug}`."
+            )
         await self.managed.stop(tenant.id)
 
     async def remove(self, tenant_id: TenantId) -> None:

@@ -6,7 +6,7 @@ Rule: nothing is answered before the guard has passed it, and what no row names 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from roost.errors import BadRequest, NotFound, Unavailable
+from roost.errors import BadRequest, NotFound, RoostError
 from roost.http.call import Call, Receive, Scope, Send
 from roost.http.guard import Guard, limited
 from roost.http.peer import peer_of
@@ -19,11 +19,13 @@ Answer = Callable[[Call, Match], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """`base_path` is where Roost is said to be when no host mounts it."""
+    """`base_path` is where Roost is said to be when no host mounts it; `enabled` is this gateway's
+    own setting, whatever those of a keeper that started earlier."""
 
     base_path: str
     guard: Guard
     watch: Watch
+    enabled: bool
     endpoints: Mapping[Endpoint, Answer]
     max_body_bytes: int
 
@@ -62,14 +64,12 @@ class Dispatch:
         """Off means that nothing is there, but spans are taken."""
         await self.watch.ready()
         if base != self.watch.base_path:
-            raise Unavailable(
+            raise RoostError(
                 f"This Roost is mounted at {base}, but its data directory belongs to one at "
                 f"{self.watch.base_path}: mount it there.",
                 reason="base path",
-                status=500,
-                retry_after_s=0,
             )
-        if not self.watch.enabled and endpoint not in ALWAYS_ON:
+        if not (self.enabled and self.watch.enabled) and endpoint not in ALWAYS_ON:
             raise NotFound(reason="switched off")
 
 

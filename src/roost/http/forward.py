@@ -70,12 +70,10 @@ class Forwarder:
             await self._pass_on(call, admitted)
 
     async def _check_again(self, call: Call, principal: Principal) -> None:
-        """The proof still names the same person in the same role; the cell hears of it, too, and
-        is not taken for idle."""
+        """The proof still names the same person in the same role."""
         now = await self.principal_of(call, principal.tenant.slug)
         if _who(now) != _who(principal):
             raise NotSignedIn(reason="no longer the same person, tenant or role")
-        await self.routes.to(now, self.wait_s)
 
     async def _pass_on(self, call: Call, admitted: Admitted) -> None:
         try:

@@ -28,6 +28,7 @@ class CellDesk(Protocol):
         self, tenant: Tenant, path: str, content_type: str, body: bytes
     ) -> m.Delivered: ...
     async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]: ...
+    def used(self, tenant_id: TenantId) -> None: ...
     async def stop(self, tenant: Tenant) -> None: ...
     async def remove(self, tenant_id: TenantId) -> None:
         """Stop the cell and delete the home."""
@@ -44,8 +45,6 @@ class KeeperApi:
     cells: CellDesk
     broadcast: Broadcast
     base_path: str
-    may_be_on: bool
-    """The setting `enabled`: while it is false, `roost on` changes nothing."""
     clock: Callable[[], float]
     status_now: Callable[[], m.Status]
     retire_now: Callable[[], bool]
@@ -69,13 +68,10 @@ class KeeperApi:
         )
 
     async def is_enabled(self) -> bool:
-        return self.may_be_on and await self.control.installation.get("enabled") != "no"
+        """As `roost on` and `roost off` say; each gateway's own setting comes on top."""
+        return await self.control.installation.get("enabled") != "no"
 
     async def switch(self, wish: m.Switch) -> m.Done:
-        if wish.enabled and not self.may_be_on:
-            raise BadRequest(
-                "The setting `enabled` (ROOST_ENABLED) is false: set it to true, then start again."
-            )
         await self.control.installation.put("enabled", "yes" if wish.enabled else "no")
         self.broadcast.publish(m.Switched(wish.enabled))
         return m.Done()
@@ -189,6 +185,11 @@ class KeeperApi:
     ) -> m.Delivered:
         tenant = await self.control.tenants.by_id(tenant_id)
         return await self.cells.deliver(tenant, path, content_type, body)
+
+    async def cells_used(self, used: m.CellsUsed) -> m.Done:
+        for tenant_id in used.tenant_ids:
+            self.cells.used(TenantId(tenant_id))
+        return m.Done()
 
     async def list_cells(self) -> list[m.CellRow]:
         return await self.cells.rows(await self.control.tenants.all())

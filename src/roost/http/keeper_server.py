@@ -40,6 +40,7 @@ def operations(api: KeeperApi) -> Mapping[str, Operation]:
         "keys/list": (m.TenantName, api.list_keys),
         "keys/revoke": (m.KeyName, api.revoke_key),
         "cells/route": (m.Person, api.route),
+        "cells/used": (m.CellsUsed, api.cells_used),
         "cells/list": (None, api.list_cells),
         "cells/stop": (m.TenantName, api.stop_cell),
         "cells/logs": (m.TenantName, api.cell_logs),

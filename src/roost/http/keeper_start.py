@@ -55,14 +55,12 @@ class AutoKeeper:
         self._last: tuple[subprocess.Popen[bytes], KeeperLog] | None = None
 
     def start(self) -> None:
-        """Start one, unless the last that was started is still on its way. ConfigError where the
-        data directory is not fit for one."""
-        if self._last is not None:
-            process, written = self._last
-            if process.poll() is None:
-                return
-            if process.returncode:
-                log.error("the keeper could not start: %s", "; ".join(written.findings()))
+        """Start one, unless the last that was started still runs. ConfigError where the data
+        directory is not fit for one."""
+        if self._last is not None and self._last[0].poll() is None:
+            return
+        if failure := self.failure():
+            log.error("the keeper could not start: %s", "; ".join(failure))
         written = KeeperLog(self._data_dir)
         with written.path.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -78,10 +76,8 @@ class AutoKeeper:
             process.stdin.write(self._settings_json.encode() + b"\n")
             process.stdin.close()
 
-    @property
-    def has_failed(self) -> bool:
-        return self._last is not None and bool(self._last[0].poll())
-
-    def findings(self) -> list[str]:
-        """Why the last one that was started has ended."""
-        return [] if self._last is None else self._last[1].findings()
+    def failure(self) -> list[str]:
+        """Why the last one that was started could not run; nothing while it does."""
+        if self._last is None or not self._last[0].poll():
+            return []
+        return self._last[1].findings()

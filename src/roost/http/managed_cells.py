@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from roost.cells.sign_in import SignIn
 from roost.cells.states import CellState, Failed, RunningCell, Up, Waking
 from roost.cells.template import Template
 from roost.cells.zygote_launcher import ZygoteLauncher
+from roost.errors import NotFound
 from roost.http import messages as m
 from roost.http.background import Closing
 from roost.http.broadcast import Broadcast
@@ -38,6 +39,7 @@ class ManagedDesk:
     _clients: dict[TenantId, tuple[CellClient, AsyncExitStack]] = field(default_factory=dict)
     _is_warm: bool = False
     _waking: dict[TenantId, "asyncio.Task[RunningCell]"] = field(default_factory=dict)
+    _removed: set[TenantId] = field(default_factory=set)
 
     @property
     def launcher_state(self) -> LauncherState:
@@ -52,6 +54,8 @@ class ManagedDesk:
 
     async def client(self, tenant: Tenant, wait_s: float) -> CellClient | m.Waking:
         """Wakes the cell; Waking where it is not up within `wait_s`. Once for all who ask."""
+        if tenant.id in self._removed:
+            raise NotFound("That tenant is gone.")
         await self.warm()
         self.cells.touch(tenant.id)
         state = self.cells.state(tenant.id)
@@ -92,11 +96,21 @@ class ManagedDesk:
         self.broadcast.publish(m.CellGone(tenant_id, client.instance))
         self.closing.soon(stack.aclose())
 
+    def used(self, tenant_id: TenantId) -> None:
+        """Somebody uses it, by a route that they have."""
+        self.cells.touch(tenant_id)
+
+    def in_use(self, tenant_id: TenantId) -> AbstractContextManager[None]:
+        """Not stopped for idleness, nor to make room, until the block ends."""
+        return self.cells.hold(tenant_id)
+
     async def stop(self, tenant_id: TenantId) -> None:
         await self.cells.stop(tenant_id)
 
     async def remove(self, tenant_id: TenantId) -> None:
-        """The cell is stopped and its home deleted, for ever."""
+        """The cell is stopped and its home deleted, for ever: who had asked for it before does not
+        wake it again."""
+        self._removed.add(tenant_id)
         await self.cells.forget(tenant_id)
         home = self.homes / tenant_id
         if home.exists():

@@ -133,6 +133,12 @@ class Delivered(Struct, frozen=True):
     body: bytes
 
 
+class CellsUsed(Struct, frozen=True):
+    """Ids of tenants whose cells a gateway uses, or has used since it last said so."""
+
+    tenant_ids: list[str]
+
+
 class BeginSession(Struct, frozen=True):
     """Burn the link and begin a session in one step."""
 

@@ -5,13 +5,13 @@ that proof is revoked. What was cut never looks like an end.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from roost.errors import NotSignedIn, RoostError
-from roost.model import Principal
+from roost.model import Principal, TenantId
 
 RECHECK_S = 50.0
 """Less than a minute: a route and an identity are believed no longer."""
@@ -20,10 +20,12 @@ Recheck = Callable[[], Awaitable[None]]
 
 @dataclass(slots=True)
 class OpenCalls:
-    """The calls under way, by proof."""
+    """The calls under way, by proof; and which tenants' cells they use."""
 
     recheck_s: float = RECHECK_S
     _tasks: dict[str, set["_Watched"]] = field(default_factory=lambda: defaultdict(set))
+    _open: Counter[TenantId] = field(default_factory=Counter)
+    _used: set[TenantId] = field(default_factory=set)
 
     @asynccontextmanager
     async def watched(self, principal: Principal, recheck: Recheck) -> AsyncIterator[None]:
@@ -33,6 +35,7 @@ class OpenCalls:
         """
         watched = _Watched(asyncio.current_task(), recheck, self.recheck_s)
         self._tasks[principal.proof_id].add(watched)
+        self._open[principal.tenant.id] += 1
         watched.wind()
         try:
             yield
@@ -42,18 +45,29 @@ class OpenCalls:
             raise NotSignedIn("This session has ended.", reason="cut: proof ended") from None
         finally:
             watched.stop()
-            self._forget(principal.proof_id, watched)
+            self._forget(principal, watched)
 
     def cut(self, proof_id: str) -> None:
         """That proof was revoked."""
         for watched in list(self._tasks.get(proof_id, ())):
             watched.cut()
 
-    def _forget(self, proof_id: str, watched: "_Watched") -> None:
-        same = self._tasks[proof_id]
+    def take_used(self) -> set[TenantId]:
+        """Whose cells are used now, or were since this was last asked."""
+        used = self._used | set(self._open)
+        self._used.clear()
+        return used
+
+    def _forget(self, principal: Principal, watched: "_Watched") -> None:
+        same = self._tasks[principal.proof_id]
         same.discard(watched)
         if not same:
-            del self._tasks[proof_id]
+            del self._tasks[principal.proof_id]
+        tenant_id = principal.tenant.id
+        self._used.add(tenant_id)
+        self._open[tenant_id] -= 1
+        if not self._open[tenant_id]:
+            del self._open[tenant_id]
 
 
 class _Watched:

@@ -1,79 +1,28 @@
-"""Roost's settings: one frozen value from `roost.toml` and ROOST_*.
+"""The rows of the settings: what an installation can choose.
 
-Rule: every setting is a row of `Settings` with a description; a name that no row has is refused;
-all errors are told at once, and none of them repeats a value.
+Rule: every setting is a row of `Settings` with a description; a name that no row has is refused.
 """
 
-import json
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
-from roost.errors import ConfigError
 from roost.model import Role, as_slug
+from roost.settings.values import Pairs, RoleName, Secrets, Texts
 
 CONFIG_FILE = "roost.toml"
 PREFIX = "ROOST_"
-NOT_SETTINGS = ("ROOST_CONFIG", "ROOST_TEST_")
-"""The file to read instead of `roost.toml`, and what only Roost's own tests read."""
 MIN_SECRET_CHARACTERS = 32
-
-
-def _split(value: object) -> object:
-    """A list may be given as `a, b` (in an environment variable) or as an array."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _pairs(value: object) -> object:
-    """A table may be given as `owner=admin, reader=viewer`."""
-    if not isinstance(value, str):
-        return value
-    rows = [part.partition("=") for part in value.split(",") if part.strip()]
-    return {name.strip(): text.strip() for name, _, text in rows}
-
-
-def _by_reference(value: object) -> object:
-    """`env:NAME` and `file:PATH` stand for what they name, so that no secret stands in a file."""
-    if not isinstance(value, str):
-        return value
-    kind, _, where = value.partition(":")
-    if kind == "env":
-        if not (found := os.environ.get(where)):
-            raise ValueError(f"the environment variable {where} is not set")
-        return found
-    if kind == "file":
-        try:
-            return Path(where).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ValueError(f"cannot read {where}: {error.strerror}") from None
-    return value
-
-
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Secret = Annotated[SecretStr, BeforeValidator(_by_reference)]
-Secrets = Annotated[tuple[Secret, ...], NoDecode, BeforeValidator(_split)]
-Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
-RoleName = Literal["end_user", "viewer", "member", "admin"]
 
 
 class Settings(BaseSettings):
@@ -179,6 +128,12 @@ class Settings(BaseSettings):
     cell_start_timeout_s: float = Field(
         default=120, gt=0, description="How long a cell may take until it answers."
     )
+    keeper_idle_after_s: float = Field(
+        default=30,
+        gt=0,
+        description="A keeper that a mounted gateway or a command has started ends so long after "
+        "it was last needed.",
+    )
     cell_memory_mb: int = Field(default=2048, ge=256, description="Memory ceiling of one cell.")
     cell_heavy_queries_max: int = Field(
         default=2, ge=1, description="Costly queries that run at a time in one cell."
@@ -218,6 +173,16 @@ class Settings(BaseSettings):
             raise ValueError("write it like /api/phoenix, without a slash at its end")
         return path
 
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, url: str) -> str:
+        return _as_origin(url) if url else ""
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_as_origin, urls))
+
     @field_validator("tenant_constant")
     @classmethod
     def _slug(cls, slug: str) -> str:
@@ -249,57 +214,24 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, _config_file(os.environ))
+        toml = TomlConfigSettingsSource(settings_cls, config_file(os.environ))
         return init_settings, env_settings, toml
 
 
-def load_settings() -> Settings:
-    """The settings of this process. ConfigError tells every finding at once."""
-    findings = [*_unknown_variables(os.environ), *_missing_file(os.environ)]
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        raise ConfigError([*findings, *_explained(error)]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([*findings, f"{_config_file(os.environ)}: {error}"]) from None
-    if findings:
-        raise ConfigError(findings)
-    return settings
-
-
-def settings_as_json(settings: Settings) -> str:
-    """For the pipe to a process that is to have the same settings; secrets are in it."""
-    plain = settings.model_dump(mode="json", exclude={"nextauth_secrets"})
-    plain["data_dir"] = str(settings.data_dir.resolve())
-    plain["nextauth_secrets"] = [one.get_secret_value() for one in settings.nextauth_secrets]
-    return json.dumps(plain)
-
-
-def settings_from_json(text: str) -> Settings:
-    return Settings(**json.loads(text))
-
-
-def _config_file(environ: Mapping[str, str]) -> Path:
+def config_file(environ: Mapping[str, str]) -> Path:
+    """The file that is read."""
     return Path(environ.get("ROOST_CONFIG") or CONFIG_FILE)
 
 
-def _missing_file(environ: Mapping[str, str]) -> Iterator[str]:
-    if (named := environ.get("ROOST_CONFIG")) and not Path(named).is_file():
-        yield f"ROOST_CONFIG names {named}, which is not a file"
+def _as_origin(url: str) -> str:
+    """Scheme, host and port, as browsers write an origin.
 
-
-def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known and not name.startswith(NOT_SETTINGS):
-            yield f"{name} is no setting of Roost; docs/settings.md lists them"
-
-
-def _explained(error: ValidationError) -> Iterator[str]:
-    for finding in error.errors(include_input=False, include_url=False):
-        name = str(finding["loc"][0]) if finding["loc"] else ""
-        if finding["type"] == "extra_forbidden":
-            yield f"{name} is no setting of Roost; docs/settings.md lists them"
-        else:
-            text = finding["msg"].removeprefix("Value error, ")
-            yield f"{name} ({PREFIX}{name.upper()}): {text}" if name else text
+    >>> _as_origin("https://App.example.com/"), _as_origin("http://box:8420")
+    ('https://app.example.com', 'http://box:8420')
+    """
+    parts = urlsplit(url)
+    plain = f"{parts.scheme}://{parts.netloc}".lower()
+    rest = (parts.path.rstrip("/"), parts.query, parts.fragment)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in plain or any(rest):
+        raise ValueError("write it like https://app.example.com, without a path")
+    return plain
