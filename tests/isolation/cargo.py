@@ -108,7 +108,9 @@ def _prompt(client: httpx.Client, canary: str) -> str:
         "invocation_parameters": {"type": "openai", "openai": {}},
     }
     body = {"prompt": {"name": canary, "description": canary}, "version": version}
-    return str(_made(client.post("/v1/prompts", json=body))["data"]["id"])
+    _made(client.post("/v1/prompts", json=body))  # answers the version's id
+    prompts = client.get("/v1/prompts").json()["data"]
+    return next(str(row["id"]) for row in prompts if row["name"] == canary)
 
 
 def _made(answer: httpx.Response) -> Any:
