@@ -74,21 +74,6 @@ def test_phoenix_s_pages_show_without_a_complaint(
         assert watched.complaints == [], path
 
 
-def test_a_trace_is_opened_and_annotated_under_one_s_own_name(
-    roost: Installation, watched: Watched, cargo: Cargo
-) -> None:
-    page = watched.page
-    signed_in(page, roost)
-    page.goto(f"{roost.base}/ui/browsed/redirects/traces/0af7651916cd43dd8448eb211c80319c")
-    expect(page.get_by_role("heading", name=CANARY).first).to_be_visible(timeout=SHOWN_MS)
-    with roost.client(roost.key("browsed", "read")) as client:
-        found = client.get(
-            f"/v1/projects/{CANARY}/span_annotations", params={"span_ids": "b7ad6b7169203331"}
-        ).json()["data"]
-    assert [row["name"] for row in found] == [CANARY]
-    assert watched.complaints == []
-
-
 def test_signing_out_inside_phoenix_ends_the_session(
     roost: Installation, watched: Watched, cargo: Cargo
 ) -> None:
