@@ -24,10 +24,18 @@ def foreign_listeners(pid: int, proc: Path = Path("/proc")) -> list[str]:
 
 def _sockets(folder: Path) -> set[str]:
     try:
-        links = [str(entry.readlink()) for entry in folder.iterdir()]
+        entries = list(folder.iterdir())
     except OSError:
         return set()
-    return {link[8:-1] for link in links if link.startswith("socket:[")}
+    return {link[8:-1] for link in map(_link, entries) if link.startswith("socket:[")}
+
+
+def _link(entry: Path) -> str:
+    """Where it leads; "" for one that was closed meanwhile, which says nothing of the others."""
+    try:
+        return str(entry.readlink())
+    except OSError:
+        return ""
 
 
 def _listening(table: Path) -> Iterator[tuple[str, int, str]]:
