@@ -181,13 +181,14 @@ def test_foreign_pages_change_nothing(roost: Installation, headers: dict[str, st
 
 
 def test_answers_never_carry_what_opens_a_cell(roost: Installation, both: Both) -> None:
+    address = str(roost.cells()["acme"]["address"])
     with roost.client(roost.cookie("Ann", "acme")) as client:
         for path in ("/ui/acme/", "/t/acme/v1/projects", "/ui/acme/login", "/api/me"):
             answer = client.get(path)
             text = f"{answer.headers} {answer.text}"
             assert "set-cookie" not in answer.headers
             assert "phoenix-access-token" not in text
-            assert str(roost.cells()["acme"]["address"]) not in text
+            assert address not in text
 
 
 @pytest.mark.parametrize(
