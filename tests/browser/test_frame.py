@@ -3,10 +3,12 @@
 import json
 
 import pytest
-from playwright.sync_api import Page, expect
-from tests.browser.conftest import Watched
+from playwright.async_api import Page, expect
+from tests.chromium import Watched, in_the_browser_s_loop
 from tests.installation import Installation
 from tests.isolation.cargo import Cargo, store
+
+pytestmark = in_the_browser_s_loop
 
 CANARY = "browsed"
 PAGES = (
@@ -32,56 +34,58 @@ def cargo(roost: Installation) -> Cargo:
     return store(roost, "browsed", CANARY)
 
 
-def signed_in(page: Page, roost: Installation, role: str = "admin") -> None:
+async def signed_in(page: Page, roost: Installation, role: str = "admin") -> None:
     """With the host's session cookie, as if the host had set it."""
     for name, value in roost.cookie("Ann", "browsed", role).items():
-        page.context.add_cookies([{"name": name, "value": value, "url": roost.url}])
+        await page.context.add_cookies([{"name": name, "value": value, "url": roost.url}])
 
 
 def link(roost: Installation) -> str:
     return str(json.loads(roost.cli("link", "--json"))["url"])
 
 
-def test_the_link_leads_to_the_framed_phoenix_once(roost: Installation, watched: Watched) -> None:
+async def test_the_link_leads_to_the_framed_phoenix_once(
+    roost: Installation, watched: Watched
+) -> None:
     page, url = watched.page, link(roost)
-    page.goto(url)
-    page.goto(url)  # looking does not spend it
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name="default").click()
+    await page.goto(url)
+    await page.goto(url)  # looking does not spend it
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("link", name="default").click()
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_role("link", name="Prompts")).to_be_visible(timeout=SHOWN_MS)
+    await expect(frame.get_by_role("link", name="Prompts")).to_be_visible(timeout=SHOWN_MS)
     assert watched.complaints == []
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", name="Signed out")).to_be_visible()
-    page.goto(url)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("was used or is too old")).to_be_visible()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Signed out")).to_be_visible()
+    await page.goto(url)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_text("was used or is too old")).to_be_visible()
 
 
 @pytest.mark.parametrize("role", ["admin", "viewer"])
-def test_phoenix_s_pages_show_without_a_complaint(
+async def test_phoenix_s_pages_show_without_a_complaint(
     roost: Installation, watched: Watched, cargo: Cargo, role: str
 ) -> None:
     page = watched.page
-    signed_in(page, roost, role)
+    await signed_in(page, roost, role)
     project, dataset, _, prompt, _ = cargo.ids
     for path in PAGES:
         where = path.format(project=project, dataset=dataset, prompt=prompt)
-        page.goto(f"{roost.base}/ui/browsed/{where}")
-        expect(page.get_by_test_id("content")).to_be_visible(timeout=SHOWN_MS)
-        page.wait_for_load_state("networkidle")
-        expect(page.get_by_text("Something went wrong")).to_have_count(0)
+        await page.goto(f"{roost.base}/ui/browsed/{where}")
+        await expect(page.get_by_test_id("content")).to_be_visible(timeout=SHOWN_MS)
+        await page.wait_for_load_state("networkidle")
+        await expect(page.get_by_text("Something went wrong")).to_have_count(0)
         assert watched.complaints == [], path
 
 
-def test_signing_out_inside_phoenix_ends_the_session(
+async def test_signing_out_inside_phoenix_ends_the_session(
     roost: Installation, watched: Watched, cargo: Cargo
 ) -> None:
     page = watched.page
-    signed_in(page, roost)
-    page.goto(f"{roost.base}/ui/browsed/projects")
-    expect(page.get_by_test_id("content")).to_be_visible(timeout=SHOWN_MS)
-    page.evaluate("location.href = location.pathname.replace('/projects', '/auth/logout')")
-    expect(page.get_by_text("signed out", exact=False).first).to_be_visible(timeout=SHOWN_MS)
-    answer = page.request.get(f"{roost.base}/t/browsed/v1/projects")
+    await signed_in(page, roost)
+    await page.goto(f"{roost.base}/ui/browsed/projects")
+    await expect(page.get_by_test_id("content")).to_be_visible(timeout=SHOWN_MS)
+    await page.evaluate("location.href = location.pathname.replace('/projects', '/auth/logout')")
+    await expect(page.get_by_text("signed out", exact=False).first).to_be_visible(timeout=SHOWN_MS)
+    answer = await page.request.get(f"{roost.base}/t/browsed/v1/projects")
     assert answer.status == 401

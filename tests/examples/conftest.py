@@ -1,16 +1,13 @@
-"""The hosts and the browser that the examples are tried in."""
+"""The hosts that the examples are tried in."""
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
 from tests.examples.collector import Collector
-from tests.examples.missing import program
 from tests.examples.npm import INSTALL, made_of
 from tests.examples.serving import app_served, free_port, program_served
 
@@ -20,15 +17,6 @@ BUILT_FOR = "http://roost.invalid:8420"
 NO_NOISE = {"NEXT_TELEMETRY_DISABLED": "1"}
 BUILD = ("node", "node_modules/next/dist/bin/next", "build")
 START = ("node", "node_modules/next/dist/bin/next", "start", "-H", "127.0.0.1", "-p")
-CHROMIUM = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 AUTH_SECRET = "a-secret-of-the-host-app-0123456789abcdef"
 PASSWORD = "correct horse"
 
@@ -84,21 +72,3 @@ def collector() -> Collector:
 def collector_url(collector: Collector) -> Iterator[str]:
     with app_served(collector) as url:
         yield url
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(
-            executable_path=program("chromium"), args=list(CHROMIUM)
-        )
-        yield found
-        await found.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page of a person without any cookie."""
-    context = await browser.new_context()
-    yield await context.new_page()
-    await context.close()

@@ -9,12 +9,13 @@ import pytest
 from examples.demo.host import create_app
 from examples.demo.session import COOKIE
 from playwright.async_api import Page, expect
+from tests.chromium import in_the_browser_s_loop
 from tests.examples.collector import Collector
 from tests.examples.serving import app_served
 
 from roost.identity.nextauth import NextAuth
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = in_the_browser_s_loop
 
 SECRET = "the-demo's-secret-0123456789abcdef0123456789"
 

@@ -8,13 +8,14 @@ import aiohttp
 import pytest
 from examples.demo.session import COOKIE, Sessions
 from playwright.async_api import Page, expect
+from tests.chromium import in_the_browser_s_loop
 from tests.examples.collector import Collector
 from tests.examples.conftest import AUTH_SECRET, PASSWORD, NextHost
 from tests.examples.serving import app_served
 
 from roost.identity.nextauth import NextAuth
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = in_the_browser_s_loop
 
 
 @dataclass(frozen=True, slots=True)

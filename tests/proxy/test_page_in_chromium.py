@@ -1,14 +1,10 @@
 """Phoenix's page and Roost's script in it, in a real browser."""
 
 import asyncio
-import os
-import shutil
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
-import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Frame, Page, Route, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Frame, Page, Route
+from tests.chromium import in_the_browser_s_loop
 from tests.proxy.loopback import MOUNT, answering, roost, serving
 from tests.proxy.phoenix_page import cell
 
@@ -18,33 +14,10 @@ from roost.policy.decision import Treatment
 from roost.proxy.admitted import Admitted
 from roost.proxy.upstream import Look
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = in_the_browser_s_loop
 
 HTML = {"content-type": "text/html; charset=utf-8"}
 BLANK = b"<!DOCTYPE html><html><head><title>p</title></head><body></body></html>"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing, and CI needs it")
-        pytest.skip("Chromium is missing")
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(
-            executable_path=executable,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--no-first-run",
-                "--disable-component-update",
-                "--disable-sync",
-            ],
-        )
-        yield found
-        await found.close()
 
 
 def by_path(scope: Scope) -> Treatment:
