@@ -74,6 +74,7 @@ class ZygoteLauncher:
         self._backoff = Backoff(chance)
         self._usable = asyncio.Event()
         self._unsafe = ""
+        self._is_closed = False
         self._phase, self._since, self._modules = IMPORTING, clock(), 0
         self._control: socket.socket | None = None
         self._tickets: dict[int, asyncio.Future[CellProcess]] = {}
@@ -94,6 +95,8 @@ class ZygoteLauncher:
 
     async def launch(self, launch: Launch) -> CellProcess:
         await self._usable.wait()
+        if self._is_closed:
+            raise Unavailable(_FAILED, reason="the keeper is ending")
         if self._unsafe or self._control is None:
             return await self._fallback.launch(launch)
         return await self._ask(self._control, launch)
@@ -105,10 +108,12 @@ class ZygoteLauncher:
             self._kill(process.pid, number)
 
     async def aclose(self) -> None:
+        self._is_closed = True
         if self._owner is not None:
             self._owner.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._owner
+        self._usable.set()  # whoever waits to launch is told
         await self._fallback.aclose()
 
     async def _ask(self, control: socket.socket, launch: Launch) -> CellProcess:
