@@ -93,7 +93,7 @@ class KeeperClient:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _unreachable(error) from error
         if response.status >= 400:
-            raise _error(msgspec.json.decode(content, type=m.Refusal))
+            raise _error(response.status, content)
         return content
 
     async def watch(self) -> AsyncIterator[m.Event]:
@@ -115,10 +115,21 @@ def _unreachable(error: BaseException) -> errors.Unavailable:
     )
 
 
-def _error(refusal: m.Refusal) -> errors.RoostError:
+def _error(status: int, content: bytes) -> errors.RoostError:
+    """What the keeper raised; not its words alone, since a fault of its own has none."""
+    try:
+        refusal = msgspec.json.decode(content, type=m.Refusal)
+    except msgspec.DecodeError:
+        return errors.RoostError(
+            "Roost's keeper failed at this; keeper.log in the data directory says why.",
+            reason=f"keeper: {status}",
+        )
     if refusal.kind == errors.Unavailable.__name__:
         return errors.Unavailable(
-            refusal.message, reason=refusal.reason, retry_after_s=refusal.retry_after_s
+            refusal.message,
+            reason=refusal.reason,
+            status=refusal.status,
+            retry_after_s=refusal.retry_after_s,
         )
     return _KINDS.get(refusal.kind, errors.RoostError)(
         refusal.message, reason=refusal.reason, status=refusal.status
