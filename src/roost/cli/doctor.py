@@ -14,7 +14,6 @@ from roost.cli.console import out, print_json
 from roost.cli.listeners import foreign_listeners
 from roost.cli.tenants import Json
 from roost.errors import ConfigError, RoostError
-from roost.gateway import identity_mapping
 from roost.http import messages as m
 from roost.http.guard import is_loopback
 from roost.http.keeper_client import KeeperClient, answers
@@ -99,6 +98,8 @@ def _identity(settings: Settings) -> Iterator[Line]:
             'nextauth_secrets = ["env:AUTH_SECRET"]',
         )
         return
+    from roost.gateway import identity_mapping  # with all its libraries: not for every command
+
     findings = missing_settings(identity_mapping(settings))
     yield from _told(findings)
     if not findings:

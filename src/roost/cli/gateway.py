@@ -4,13 +4,16 @@ import asyncio
 import signal
 import socket
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from roost.errors import ConfigError
-from roost.gateway import Roost
 from roost.http.serving import QuietServer
 from roost.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from roost.gateway import Roost
 
 
 def gateway() -> None:
@@ -22,6 +25,8 @@ def gateway() -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from roost.gateway import Roost  # with all its libraries: not for every command
+
     server = QuietServer(server_config(settings, Roost(settings, keeper="running")))
     stop_on_signals(server)
     await server.serve()
@@ -60,7 +65,7 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def server_config(settings: Settings, app: Roost) -> uvicorn.Config:
+def server_config(settings: Settings, app: "Roost") -> uvicorn.Config:
     """uvicorn without what Roost does itself: no trust in forwarded headers, no Server header."""
     return uvicorn.Config(
         app,

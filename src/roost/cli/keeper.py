@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from roost.keeper import run_keeper
 from roost.settings import load_settings, settings_from_json
 
 
@@ -19,6 +18,8 @@ def keeper(
     ] = False,
 ) -> None:
     """Hold the data directory and run the cells; gateways find it by its socket."""
+    from roost.keeper import run_keeper  # with all its libraries: not for every command
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     settings = settings_from_json(sys.stdin.readline()) if settings_from_stdin else load_settings()
     asyncio.run(run_keeper(settings, auto=auto, child=child))

@@ -17,7 +17,6 @@ from roost.cli.gateway import server_config, stop_on_signals, taken_port
 from roost.cli.link import new_link
 from roost.cli.snippet import first_trace
 from roost.errors import ConfigError, RoostError
-from roost.gateway import Roost
 from roost.http import messages as m
 from roost.http.guard import is_loopback
 from roost.http.keeper_client import KeeperClient
@@ -39,6 +38,8 @@ def up() -> None:
 
 
 async def run_all(settings: Settings) -> None:
+    from roost.gateway import Roost  # with all its libraries: not for every command
+
     server = QuietServer(server_config(settings, Roost(settings, keeper="running")))
     stopping = stop_on_signals(server)
     async with keeper_child(settings, stopping):
