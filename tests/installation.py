@@ -68,6 +68,11 @@ class Installation:
 
     def start(self) -> None:
         """`roost up`, until the gateway answers."""
+        self.launch()
+        until(self._answers, "Roost was up", CELL_START_S)
+
+    def launch(self) -> None:
+        """`roost up`, without waiting for it."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -78,7 +83,6 @@ class Installation:
                 stdout=log,
                 stderr=log,
             )
-        until(self._answers, "Roost was up", CELL_START_S)
 
     def stop(self) -> None:
         """As Ctrl-C does."""

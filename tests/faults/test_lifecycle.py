@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.cells.stock_phoenix import free_port, until
+from tests.faults.processes import tree, until_gone
 from tests.installation import Installation, installation
 
 PAGE = {"accept": "text/html", "sec-fetch-dest": "iframe"}
@@ -52,26 +53,6 @@ def pid_of(roost: Installation, tenant: str = "acme") -> int:
     with roost.client(roost.cookie("Ann", tenant)) as client:
         assert client.get(f"/t/{tenant}/v1/projects").status_code == 200
     return int(str(roost.cells()[tenant]["pid"]))
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-
-
-def command_of(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def tree(root: int) -> list[int]:
-    found = [root]
-    for task in Path(f"/proc/{root}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += tree(int(child))
-    return found
 
 
 def until_it_answers(client: httpx.Client, timeout_s: float) -> float:
@@ -167,17 +148,6 @@ def home_of(roost: Installation, slug: str) -> str:
     return next(str(row["id"]) for row in rows if row["slug"] == slug)
 
 
-def test_a_killed_keeper_takes_its_cells_along_and_is_started_again(
-    roost: Installation, key: str
-) -> None:
-    cell = pid_of(roost)
-    keeper = next(pid for pid in tree(roost.process.pid) if b"keeper" in command_of(pid))
-    os.kill(keeper, signal.SIGKILL)
-    until(lambda: not alive(cell), "the cell died", 10)
-    with roost.client(key) as client:
-        until_it_answers(client, 120)
-
-
 def test_ctrl_c_leaves_nothing_behind_and_a_second_start_finds_all(
     roost: Installation, key: str
 ) -> None:
@@ -188,20 +158,12 @@ def test_ctrl_c_leaves_nothing_behind_and_a_second_start_finds_all(
     roost.stop()
     assert roost.process.returncode == 0
     assert time.monotonic() - began < 20
-    until(lambda: not any(map(alive, everyone)), "all had ended", 5)
+    until_gone(everyone, 5)
     assert "Traceback" not in (roost.data_dir / "up.log").read_text()
     roost.start()
     with roost.client(key) as client:
         until_it_answers(client, 120)
         assert "kept" in client.get("/v1/projects/default/spans").text
-
-
-def test_a_killed_roost_up_leaves_nothing_behind(roost: Installation) -> None:
-    pid_of(roost)
-    everyone = tree(roost.process.pid)
-    os.kill(roost.process.pid, signal.SIGKILL)
-    roost.process.wait()
-    until(lambda: not any(map(alive, everyone)), "all had ended", 30)
 
 
 def test_a_keeper_that_a_command_started_makes_way(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
+from phoenix.server.app import app
 from phoenix.server.grpc_server import GrpcServer
 
 if os.environ.get("FAKE_PHOENIX_THREAD"):
@@ -35,7 +35,8 @@ def main() -> None:
     if fault == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         uvicorn.Server.capture_signals = _without  # type: ignore[assignment, method-assign]
-    uvicorn.Server(uvicorn.Config(_app(fault), lifespan="off", log_level="warning")).run()
+    config = uvicorn.Config(app(is_open=fault == "open"), lifespan="off", log_level="warning")
+    uvicorn.Server(config).run()
 
 
 @contextlib.contextmanager
@@ -45,24 +46,3 @@ def _without(_: uvicorn.Server) -> Iterator[None]:
 
 async def _shut() -> None:
     await GrpcServer().__aenter__()
-
-
-def _app(
-    fault: str,
-) -> Callable[
-    [Mapping[str, Any], object, Callable[[Mapping[str, Any]], Awaitable[None]]], Awaitable[None]
-]:
-    admin = b"Bearer " + os.environ["PHOENIX_ADMIN_SECRET"].encode()
-
-    async def app(
-        scope: Mapping[str, Any],
-        receive: object,
-        send: Callable[[Mapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        known = dict(scope["headers"]).get(b"authorization") == admin
-        private = scope["path"] != "/readyz" and fault != "open"
-        status = 401 if private and not known else 200
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
-
-    return app
