@@ -1,11 +1,13 @@
 """The Next.js host with the real Roost behind it: a sign-in, one's own trace, a sign-out."""
 
+import secrets
+
 import pytest
 from playwright.async_api import Page, expect
 from tests.chromium import Watched, in_the_browser_s_loop
 from tests.examples.conftest import PASSWORD, NextHost, next_host
 from tests.installation import Installation
-from tests.isolation.cargo import store
+from tests.isolation.cargo import send_trace
 
 __all__ = ["next_host"]
 
@@ -17,7 +19,8 @@ SHOWN_MS = 60_000
 @pytest.fixture(scope="module")
 def host(roost: Installation, next_host: NextHost) -> str:
     for tenant in ("acme", "globex"):
-        store(roost, tenant, f"trace-of-{tenant}")
+        with roost.client(roost.key(tenant, "read", "ingest")) as client:
+            send_trace(client, f"trace-of-{tenant}", secrets.token_hex(16), secrets.token_hex(8))
     return next_host(roost.url)
 
 

@@ -34,7 +34,7 @@ def store(roost: Installation, tenant: str, canary: str) -> Cargo:
     """Traces with sessions and users, annotations, a dataset, an experiment, a prompt, configs."""
     key = roost.key(tenant, "admin", "ingest")
     with roost.client(key) as client:
-        _send_trace(client, canary)
+        send_trace(client, canary)
         annotation = {
             "span_id": SPAN_ID,
             "name": canary,
@@ -54,13 +54,18 @@ def store(roost: Installation, tenant: str, canary: str) -> Cargo:
     return Cargo(tenant, canary, (project, dataset, experiment, prompt, made))
 
 
-def _send_trace(client: httpx.Client, canary: str) -> None:
+def send_trace(
+    client: httpx.Client, canary: str, trace_id: str = TRACE_ID, span_id: str = SPAN_ID
+) -> None:
+    """A trace of one span in the project `canary`; returns once the tenant's Phoenix has it. A cell
+    takes an id once: whoever sends a second trace to a tenant names it otherwise."""
+
     def text(name: str, value: str) -> dict[str, Any]:
         return {"key": name, "value": {"stringValue": value}}
 
     span = {
-        "traceId": TRACE_ID,
-        "spanId": SPAN_ID,
+        "traceId": trace_id,
+        "spanId": span_id,
         "name": canary,
         "kind": 1,
         "startTimeUnixNano": "1790000000000000000",
