@@ -92,7 +92,7 @@ class CellClient:
         """
         ids = [account.id for account in await self.accounts() if account.email in emails]
         if ids:
-            await self._ask(_DELETE, {"ids": ids}, Deleted)
+            await self.ask(_DELETE, {"ids": ids}, Deleted)
         return len(ids)
 
     @asynccontextmanager
@@ -111,9 +111,10 @@ class CellClient:
             raise Unavailable(_SILENT, reason=f"{path}: {error!r}") from None
 
     async def _page_of_users(self, *, first: int, after: str | None) -> UserPage:
-        return (await self._ask(_USERS, {"first": first, "after": after}, Users)).users
+        return (await self.ask(_USERS, {"first": first, "after": after}, Users)).users
 
-    async def _ask(self, query: str, variables: dict[str, object], shape: type[T]) -> T:
+    async def ask(self, query: str, variables: dict[str, object], shape: type[T]) -> T:
+        """The data of one GraphQL operation, as an administrator of the cell."""
         try:
             async with self.session.post(
                 f"{self.address}/graphql",

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from roost.storage.attachments import Attachments
-from roost.storage.engine import open_control
+from roost.storage.engine import CONTROL, open_database
 from roost.storage.installation import Installation
 from roost.storage.keys import Keys
 from roost.storage.sessions import Sessions
@@ -25,7 +25,7 @@ class Control:
 
 @asynccontextmanager
 async def control_database(url: str, clock: Callable[[], float]) -> AsyncIterator[Control]:
-    engine = await open_control(url)
+    engine = await open_database(url, CONTROL)
     try:
         yield Control(
             Installation(engine),

@@ -1,5 +1,6 @@
-"""Opening the control database: SQLite (WAL) or PostgreSQL, brought to the newest revision."""
+"""Opening a database of Roost's: SQLite (WAL) or PostgreSQL, brought to the newest revision."""
 
+from functools import partial
 from pathlib import Path
 
 from alembic import command
@@ -9,26 +10,27 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+CONTROL = Path(__file__).parent / "migrations"
+HOME = Path(__file__).parent / "home_migrations"
 
 
 def sqlite_url(path: Path) -> str:
     return f"sqlite+aiosqlite:///{path}"
 
 
-async def open_control(url: str) -> AsyncEngine:
-    """An engine on the control database at `url`, migrated. The caller disposes of it."""
+async def open_database(url: str, migrations: Path) -> AsyncEngine:
+    """An engine on the database at `url`, migrated: CONTROL or HOME. The caller disposes of it."""
     engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _tune_sqlite)
     async with engine.begin() as connection:
-        await connection.run_sync(migrate)
+        await connection.run_sync(partial(migrate, migrations=migrations))
     return engine
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, migrations: Path) -> None:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(migrations))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 

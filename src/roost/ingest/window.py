@@ -1,0 +1,141 @@
+"""What a cell has accepted and not yet stored, and how far the log is settled thereby.
+
+Rule 1: pure; times are handed in. Rule 2: a position is settled when each of its spans is, and all
+positions before it are: the cursor never passes a span that is only in Phoenix's memory.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from roost.log.base import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A span, and where it stands in the log."""
+
+    position: Position
+    ordinal: int
+    trace_id: bytes
+    span_id: bytes
+    project: str
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A span that was sent `tries` times, last at `sent_at`; `number` grows with each sending.
+    `places` are all copies of it that the log holds."""
+
+    places: list[Place]
+    number: int
+    sent_at: float
+    tries: int = 1
+
+    @property
+    def place(self) -> Place:
+        return self.places[0]
+
+
+@dataclass(slots=True)
+class Window:
+    """`cursor` is the position that was settled when it began."""
+
+    cursor: Position
+    _waiting: dict[bytes, Waiting] = field(default_factory=dict)
+    _order: deque[Position] = field(default_factory=deque)
+    _left: dict[Position, int] = field(default_factory=dict)
+    _number: int = 0
+    _stored_number: int = 0
+
+    def __len__(self) -> int:
+        """Spans that wait to be stored."""
+        return len(self._waiting)
+
+    def open(self, position: Position) -> None:
+        """A record is being dealt with; it is not settled before `close`."""
+        self._order.append(position)
+        self._left[position] = 1
+
+    def close(self, position: Position) -> None:
+        """All of it is sent, or needs no sending."""
+        self._settle_one(position)
+
+    def send(self, places: Sequence[Place], now: float) -> list[Place]:
+        """The spans were accepted. Those of them whose id waits under another trace: the cell
+        keeps the first and drops these."""
+        clashes = []
+        for place in places:
+            known = self._waiting.get(place.span_id)
+            if known is not None and known.place.trace_id != place.trace_id:
+                clashes.append(place)
+                continue
+            self._left[place.position] += 1
+            if known is not None:
+                known.places.append(place)
+                continue
+            self._number += 1
+            self._waiting[place.span_id] = Waiting([place], self._number, now)
+        return clashes
+
+    def oldest(self, count: int) -> list[Waiting]:
+        return list(islice(self._waiting.values(), count))
+
+    def stored(self, found: Mapping[bytes, bytes]) -> tuple[int, list[Place]]:
+        """The cell holds these span ids, each under that trace: how many places are confirmed, and
+        which cannot be, since the id belongs to another trace there."""
+        confirmed, clashes = 0, []
+        for span_id, trace_id in found.items():
+            one = self._waiting.pop(span_id, None)
+            if one is None:
+                continue
+            self._stored_number = max(self._stored_number, one.number)
+            if one.place.trace_id == trace_id:
+                confirmed += len(one.places)
+            else:
+                clashes += one.places
+            self._release(one.places)
+        return confirmed, clashes
+
+    def lost(self, asked: Iterable[Waiting], before: float, stalled_before: float) -> list[Waiting]:
+        """Those of `asked` that will not come: what was sent after them is stored and they were
+        sent before the one time, or they have waited since before the other."""
+        return [
+            one
+            for one in asked
+            if one.place.span_id in self._waiting
+            and (
+                (one.number < self._stored_number and one.sent_at < before)
+                or one.sent_at < stalled_before
+            )
+        ]
+
+    def again(self, waiting: Iterable[Waiting], now: float) -> None:
+        """They were sent once more."""
+        for one in waiting:
+            del self._waiting[one.place.span_id]
+            self._number += 1
+            one.number, one.sent_at, one.tries = self._number, now, one.tries + 1
+            self._waiting[one.place.span_id] = one
+
+    def give_up(self, one: Waiting) -> list[Place]:
+        """It waits no longer; its places are settled."""
+        del self._waiting[one.place.span_id]
+        self._release(one.places)
+        return one.places
+
+    def settled(self) -> Position:
+        """The last position up to which everything is settled."""
+        while self._order and self._order[0] not in self._left:
+            self.cursor = self._order.popleft()
+        return self.cursor
+
+    def _release(self, places: Iterable[Place]) -> None:
+        for place in places:
+            self._settle_one(place.position)
+
+    def _settle_one(self, position: Position) -> None:
+        self._left[position] -= 1
+        if not self._left[position]:
+            del self._left[position]
