@@ -1,0 +1,56 @@
+"""What the keeper's feed of a tenant says to a gateway, as msgpack.
+
+Rule: a feed is one tenant's. Whoever reads it is the owner's own gateway; what people may see of it
+is decided there, topic by topic.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from roost.live.changes import Change, Place
+
+
+class Opened(Struct, frozen=True, tag="opened"):
+    """The first line. What follows begins behind `place`; `lost` says that the gateway's own place
+    is not reached from there. `key` is what the tenant's tokens are sealed with."""
+
+    place: Place
+    key: bytes
+    lost: bool = False
+
+
+class Batch(Struct, frozen=True, tag="batch"):
+    """All that changed up to `position`."""
+
+    position: int
+    changes: tuple[Change, ...]
+
+
+class Beat(Struct, frozen=True, tag="beat"):
+    """Nothing, up to `position`."""
+
+    position: int
+
+
+Line = Opened | Batch | Beat
+
+
+class Follow(Struct, frozen=True):
+    """Ask for a feed, from that place on or from now."""
+
+    tenant_id: str
+    after: Place | None = None
+
+
+class Since(Struct, frozen=True):
+    """Ask what changed for a topic behind a place; more than `limit` traces is too much."""
+
+    tenant_id: str
+    after: Place
+    limit: int
+    project: str | None = None
+    user: str | None = None
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_line = msgspec.msgpack.Decoder(Line).decode
