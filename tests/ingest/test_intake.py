@@ -18,8 +18,19 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from tests.ingest.spans import JSON, PROTOBUF, as_json, group, request, span
 
 from roost.errors import BadRequest, Unavailable
-from roost.ingest.decode import Encoding, Limits
-from roost.ingest.intake import Prepared, Receipt, Rejected, Sink, answer, prepare, receive
+from roost.ingest.decode import Encoding
+from roost.ingest.intake import (
+    Batch,
+    Prepared,
+    Rejected,
+    Sink,
+    Terms,
+    answer,
+    prepare,
+    receive,
+)
+from roost.ingest.mask import parse_mask
+from roost.ingest.split import PIECE_SPANS
 from roost.model import IngestGrant, TenantId
 
 ACME = TenantId("t_acme")
@@ -31,11 +42,12 @@ def prepared(
     *groups: ResourceSpans, header: str | None = None, grant: IngestGrant = ANY
 ) -> Prepared:
     body = request(*groups).SerializeToString()
-    return prepare(body, PROTOBUF, "", header, grant, Limits())
+    return prepare(Batch(body, project=header), grant, Terms())
 
 
 def sent(batch: Prepared) -> ExportTraceServiceRequest:
-    return ExportTraceServiceRequest.FromString(batch.payload)
+    (payload,) = batch.payloads
+    return ExportTraceServiceRequest.FromString(payload)
 
 
 def projects(batch: Prepared) -> list[list[str]]:
@@ -114,7 +126,7 @@ def test_a_span_without_valid_ids_is_no_loss_to_the_others(bad: Span) -> None:
 
 def test_a_malformed_id_in_json_is_no_loss_to_the_others() -> None:
     body = as_json(request(group([span("a"), span("b")]))).replace(b"74" * 16, b"xy" * 16, 1)
-    batch = prepare(body, JSON, "", None, ANY, Limits())
+    batch = prepare(Batch(body, JSON), ANY, Terms())
     assert (batch.accepted, sum(one.count for one in batch.rejected)) == (1, 1)
 
 
@@ -131,21 +143,21 @@ def test_a_batch_of_which_nothing_is_taken_is_a_400_that_says_why() -> None:
 
 
 def test_nothing_to_take_is_success() -> None:
-    assert answer(prepared()).body == b""
+    assert answer(prepared(), Encoding.PROTOBUF).body == b""
 
 
 REFUSED = (Rejected("globex", "not yours", 2), Rejected("", "no id", 1))
 
 
 def test_full_success_leaves_partial_success_unset() -> None:
-    full = Prepared(b"x", 1, (), Encoding.PROTOBUF)
-    response = ExportTraceServiceResponse.FromString(answer(full).body)
+    full = Prepared((b"x",), 1, ())
+    response = ExportTraceServiceResponse.FromString(answer(full, Encoding.PROTOBUF).body)
     assert not response.HasField("partial_success")
-    assert answer(Prepared(b"x", 1, (), Encoding.JSON)).body == b"{}"
+    assert answer(full, Encoding.JSON).body == b"{}"
 
 
 def test_partial_success_is_told_in_protobuf() -> None:
-    told = answer(Prepared(b"x", 1, REFUSED, Encoding.PROTOBUF))
+    told = answer(Prepared((b"x",), 1, REFUSED), Encoding.PROTOBUF)
     partial = ExportTraceServiceResponse.FromString(told.body).partial_success
     assert told.content_type == PROTOBUF
     assert partial.rejected_spans == 3
@@ -153,7 +165,7 @@ def test_partial_success_is_told_in_protobuf() -> None:
 
 
 def test_partial_success_is_told_in_json() -> None:
-    told = answer(Prepared(b"x", 1, REFUSED, Encoding.JSON))
+    told = answer(Prepared((b"x",), 1, REFUSED), Encoding.JSON)
     assert told.content_type == JSON
     assert json.loads(told.body) == {
         "partialSuccess": {
@@ -165,28 +177,30 @@ def test_partial_success_is_told_in_json() -> None:
 
 def test_a_long_list_of_reasons_is_cut() -> None:
     many = tuple(Rejected(f"p{n}", f"reason {n}", 1) for n in range(9))
-    told = json.loads(answer(Prepared(b"x", 1, many, Encoding.JSON)).body)["partialSuccess"]
+    told = json.loads(answer(Prepared((b"x",), 1, many), Encoding.JSON).body)["partialSuccess"]
     assert told["rejectedSpans"] == "9"
     assert told["errorMessage"].endswith("reason 4; and 4 more reasons")
 
 
-def keeping(batches: list[tuple[TenantId, Prepared]]) -> Sink:
-    async def sink(tenant: TenantId, batch: Prepared) -> Receipt:
-        batches.append((tenant, batch))
-        return Receipt(durable=True)
+Kept = list[tuple[TenantId, tuple[bytes, ...]]]
+
+
+def keeping(kept: Kept) -> Sink:
+    async def sink(tenant: TenantId, payloads: tuple[bytes, ...]) -> None:
+        kept.append((tenant, payloads))
 
     return sink
 
 
-async def test_the_answer_comes_after_the_sink() -> None:
-    batches: list[tuple[TenantId, Prepared]] = []
+async def test_the_sink_has_the_payloads_when_they_are_received() -> None:
+    kept: Kept = []
     batch = prepared(group([span()]))
-    assert (await receive(ACME, batch, keeping(batches))).body == b""
-    assert batches == [(ACME, batch)]
+    await receive(ACME, batch, keeping(kept))
+    assert kept == [(ACME, batch.payloads)]
 
 
 async def test_what_the_sink_does_not_take_is_not_acknowledged() -> None:
-    async def full(tenant: TenantId, batch: Prepared) -> Receipt:
+    async def full(tenant: TenantId, payloads: tuple[bytes, ...]) -> None:
         raise Unavailable("full")
 
     with pytest.raises(Unavailable):
@@ -194,9 +208,25 @@ async def test_what_the_sink_does_not_take_is_not_acknowledged() -> None:
 
 
 async def test_an_empty_batch_wakes_nobody() -> None:
-    batches: list[tuple[TenantId, Prepared]] = []
-    await receive(ACME, prepared(), keeping(batches))
-    assert batches == []
+    kept: Kept = []
+    await receive(ACME, prepared(), keeping(kept))
+    assert kept == []
+
+
+def test_a_large_batch_becomes_several_payloads_stamped_alike() -> None:
+    batch = prepared(group([span(str(n)) for n in range(PIECE_SPANS + 1)], "docs"))
+    read = [ExportTraceServiceRequest.FromString(one) for one in batch.payloads]
+    assert [len(one.resource_spans[0].scope_spans[0].spans) for one in read] == [PIECE_SPANS, 1]
+    stamped = [one.resource_spans[0].resource.attributes[-1].value.string_value for one in read]
+    assert (batch.accepted, stamped) == (PIECE_SPANS + 1, ["docs", "docs"])
+
+
+def test_the_project_is_chosen_before_the_resource_is_masked() -> None:
+    body = request(group([span("to ann@example.com")], "team-b")).SerializeToString()
+    terms = Terms(mask=parse_mask(["email", "keys:openinference.project", "keys:service"]))
+    batch = prepare(Batch(body), TEAM, terms)
+    assert projects(batch) == [["team-b"]]
+    assert not any(word in batch.payloads[0] for word in (b"ann@", b"assistant"))
 
 
 class Collector(ThreadingHTTPServer):
@@ -215,16 +245,15 @@ class Handler(BaseHTTPRequestHandler):
     server: Collector
 
     def do_POST(self) -> None:
-        batch = prepare(
+        sent = Batch(
             self.rfile.read(int(self.headers["content-length"])),
             self.headers["content-type"],
             self.headers.get("content-encoding", ""),
             self.headers.get("x-project-name"),
-            TEAM,
-            Limits(),
         )
+        batch = prepare(sent, TEAM, Terms())
         self.server.batches.append(batch)
-        told = answer(batch)
+        told = answer(batch, Encoding.PROTOBUF)
         self.send_response(200)
         self.send_header("content-type", told.content_type)
         self.send_header("content-length", str(len(told.body)))
@@ -262,5 +291,5 @@ def test_the_python_exporter_is_understood(collector: Collector, compression: Co
 
 def test_gzip_and_plain_give_the_same_batch() -> None:
     body = request(group([span()], "docs")).SerializeToString()
-    plain = prepare(body, PROTOBUF, "", None, ANY, Limits())
-    assert prepare(gzip.compress(body), PROTOBUF, "gzip", None, ANY, Limits()) == plain
+    plain = prepare(Batch(body), ANY, Terms())
+    assert prepare(Batch(gzip.compress(body), PROTOBUF, "gzip"), ANY, Terms()) == plain

@@ -1,14 +1,14 @@
-"""What a client sends, judged and made ready for the log.
+"""What a client sends, judged, masked and made ready for the log.
 
 Rule 1: what is judged is what is stored: every ResourceSpans leaves here with exactly one project,
 the one that was chosen. Rule 2: what is wrong with one span is never the loss of another. Rule 3:
-nothing is acknowledged before the sink has taken it; the sink is the seam where the durable log
-goes.
+what the rules of masking name does not leave here. Rule 4: nothing is acknowledged before the sink
+has it.
 """
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -21,11 +21,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from roost.errors import BadRequest
 from roost.ingest.decode import Encoding, Limits, decode
+from roost.ingest.mask import NO_MASK, Mask
+from roost.ingest.split import span_count, split
+from roost.log.records import PROJECT_ATTRIBUTE, project_of
 from roost.model import IngestGrant, TenantId
 from roost.policy.decision import Refuse
 from roost.policy.ingest import choose_project
-
-PROJECT_ATTRIBUTE = "openinference.project.name"
 
 LOGS_NOT_TAKEN = (
     "Roost takes traces only, no logs yet. Send spans to /v1/traces, and switch the log exporter"
@@ -54,25 +55,36 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """`payload` is one serialised ExportTraceServiceRequest, each ResourceSpans stamped with its
-    project; it is empty when no span is left."""
+class Batch:
+    """What a client sent; `project` is its `x-project-name`, None where it has none."""
 
-    payload: bytes
-    accepted: int
-    rejected: tuple[Rejected, ...]
-    encoding: Encoding
+    body: bytes
+    content_type: str = Encoding.PROTOBUF
+    content_encoding: str = ""
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """The sink has the batch. `durable` says that it survives the loss of any process."""
+class Terms:
+    """What holds for every batch of this installation."""
 
-    durable: bool
+    limits: Limits = field(default_factory=Limits)
+    mask: Mask = NO_MASK
 
 
-Sink = Callable[[TenantId, Prepared], Awaitable[Receipt]]
-"""Takes a batch, or raises Unavailable: the client keeps it and tries again."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`payloads` are serialised ExportTraceServiceRequests, each the body of one record of the log,
+    each ResourceSpans stamped with its project; none where no span is left."""
+
+    payloads: tuple[bytes, ...]
+    accepted: int
+    rejected: tuple[Rejected, ...]
+
+
+Sink = Callable[[TenantId, tuple[bytes, ...]], Awaitable[object]]
+"""Takes payloads in their order, all of them or none, and returns once they are durable; or raises
+Unavailable: the client keeps them and tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,96 +95,105 @@ class Answer:
     content_type: str
 
 
-def prepare(
-    body: bytes,
-    content_type: str,
-    content_encoding: str,
-    header_project: str | None,
-    grant: IngestGrant,
-    limits: Limits,
-) -> Prepared:
+def prepare(batch: Batch, grant: IngestGrant, terms: Terms) -> Prepared:
     """The batch as it goes to the sink; pure, about 10 µs of CPU a span in protobuf.
 
     Raises TooLarge or BadRequest for the request as a whole, also where no span could be taken:
     OTLP's partial success is for a part, and Python's exporter does not show it.
     """
-    request, encoding = decode(body, content_type, content_encoding, limits)
-    prepared = judge(request, encoding, header_project, grant)
+    request = decode(batch.body, batch.content_type, batch.content_encoding, terms.limits)
+    prepared = judge(request, batch.project, grant, terms.mask)
     if prepared.rejected and not prepared.accepted:
         raise BadRequest(f"no span was taken: {_explain(prepared.rejected)}")
     return prepared
 
 
 def judge(
-    request: ExportTraceServiceRequest,
-    encoding: Encoding,
-    header_project: str | None,
-    grant: IngestGrant,
+    request: ExportTraceServiceRequest, header_project: str | None, grant: IngestGrant, mask: Mask
 ) -> Prepared:
-    """Drops from `request` what may not enter and stamps the rest."""
+    """Drops from `request` what may not enter, masks and stamps the rest."""
     rejected: Counter[tuple[str, str]] = Counter()
-    kept = [one for one in request.resource_spans if _enters(one, header_project, grant, rejected)]
+    kept = [
+        one
+        for one in request.resource_spans
+        if _enters(one, _project(one, header_project, grant), mask, rejected)
+    ]
     if len(kept) < len(request.resource_spans):
         request = ExportTraceServiceRequest(resource_spans=kept)
     return Prepared(
-        payload=request.SerializeToString(),
-        accepted=sum(len(scope.spans) for one in kept for scope in one.scope_spans),
+        payloads=split(request),
+        accepted=span_count(request),
         rejected=tuple(
             Rejected(project, reason, count) for (project, reason), count in rejected.items()
         ),
-        encoding=encoding,
     )
 
 
-async def receive(tenant: TenantId, prepared: Prepared, sink: Sink) -> Answer:
-    """Hands the batch to the sink and answers once it has it; raises what the sink raises."""
-    if prepared.accepted:
-        await sink(tenant, prepared)
-    return answer(prepared)
+async def receive(tenant: TenantId, prepared: Prepared, sink: Sink) -> None:
+    """Hands the payloads to the sink and returns once it has them; raises what the sink raises."""
+    if prepared.payloads:
+        await sink(tenant, prepared.payloads)
 
 
-def answer(prepared: Prepared) -> Answer:
+def answer(prepared: Prepared, encoding: Encoding) -> Answer:
     """The ExportTraceServiceResponse, in the request's own encoding."""
     count = sum(one.count for one in prepared.rejected)
     message = _explain(prepared.rejected) if count else ""
-    if prepared.encoding is Encoding.JSON:
+    if encoding is Encoding.JSON:
         partial = {"rejectedSpans": str(count), "errorMessage": message}
         body = msgspec.json.encode({"partialSuccess": partial} if count else {})
     else:
-        response = ExportTraceServiceResponse()
-        if count:
-            response.partial_success.CopyFrom(
-                ExportTracePartialSuccess(rejected_spans=count, error_message=message)
-            )
-        body = response.SerializeToString()
-    return Answer(body, prepared.encoding.value)
+        body = response(prepared).SerializeToString()
+    return Answer(body, encoding.value)
 
 
-def _enters(
-    group: ResourceSpans,
-    header_project: str | None,
-    grant: IngestGrant,
-    rejected: Counter[tuple[str, str]],
-) -> bool:
-    """Whether any span of the group is left; it is stamped with its project then."""
+def response(prepared: Prepared) -> ExportTraceServiceResponse:
+    """Partial success is left out where everything was taken."""
+    count = sum(one.count for one in prepared.rejected)
+    if not count:
+        return ExportTraceServiceResponse()
+    message = _explain(prepared.rejected)
+    partial = ExportTracePartialSuccess(rejected_spans=count, error_message=message)
+    return ExportTraceServiceResponse(partial_success=partial)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """`refused` says why a group may not enter `project`, "" where it may."""
+
+    project: str
+    refused: str = ""
+
+
+def _project(group: ResourceSpans, header_project: str | None, grant: IngestGrant) -> _Choice:
     named = _named_project(group)
     project = choose_project(header_project, named, grant)
     if isinstance(project, Refuse):
         shown = header_project if header_project is not None else named
+        return _Choice(shown or grant.default_project, project.pointer)
+    return _Choice(project)
+
+
+def _enters(
+    group: ResourceSpans, choice: _Choice, mask: Mask, rejected: Counter[tuple[str, str]]
+) -> bool:
+    """Whether any span of the group is left; it is masked and stamped with its project then."""
+    if choice.refused:
         count = sum(len(scope.spans) for scope in group.scope_spans)
-        rejected[(shown or grant.default_project, project.pointer)] += count
+        rejected[choice.project, choice.refused] += count
         return False
     left = sum([_sift(scope, rejected) for scope in group.scope_spans])
-    _stamp(group, project)
+    if left:
+        mask.hide(group)
+        _stamp(group, choice.project)
     return left > 0
 
 
 def _named_project(group: ResourceSpans) -> str | None:
     """The first one counts, as it does in Phoenix; a value that is not text counts as ""."""
-    for pair in group.resource.attributes:
-        if pair.key == PROJECT_ATTRIBUTE:
-            name: str = pair.value.string_value
-            return name
+    attributes = group.resource.attributes
+    if any(pair.key == PROJECT_ATTRIBUTE for pair in attributes):
+        return project_of(attributes)
     return None
 
 

@@ -47,7 +47,7 @@ class Fault(ValueError):
 def parse(body: bytes) -> shape.Request:
     """The text as it stands, nothing converted yet; raises Fault."""
     try:
-        return _DECODER.decode(_mended(body))
+        return _DECODER.decode(mended(body))
     except RecursionError:
         raise Fault("it is nested too deeply") from None
     except UnicodeDecodeError:
@@ -67,7 +67,7 @@ def convert(request: shape.Request) -> ExportTraceServiceRequest:
     return message
 
 
-def _mended(body: bytes) -> bytes:
+def mended(body: bytes) -> bytes:
     """Half a surrogate pair, which no UTF-8 text can hold, as U+FFFD."""
     if b"\\ud" not in body and b"\\uD" not in body:
         return body

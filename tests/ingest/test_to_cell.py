@@ -1,13 +1,11 @@
 import pytest
 
 from roost.errors import RoostError, Unavailable
-from roost.ingest.decode import Encoding
-from roost.ingest.forward import to_cell
-from roost.ingest.intake import Prepared
+from roost.ingest.to_cell import to_cell
 from roost.model import TenantId
 
 ACME = TenantId("t_acme")
-BATCH = Prepared(payload=b"spans", accepted=1, rejected=(), encoding=Encoding.PROTOBUF)
+PAYLOADS = (b"spans", b"more")
 
 
 class Cell:
@@ -22,17 +20,16 @@ class Cell:
         return self.status
 
 
-async def test_a_batch_that_the_cell_took_is_not_called_durable() -> None:
+async def test_payloads_are_posted_in_their_order() -> None:
     cell = Cell(200)
-    receipt = await to_cell(cell.post)(ACME, BATCH)
-    assert cell.posts == [(ACME, b"spans")]
-    assert not receipt.durable
+    await to_cell(cell.post)(ACME, PAYLOADS)
+    assert cell.posts == [(ACME, b"spans"), (ACME, b"more")]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502, 503, 504, 507])
 async def test_what_may_pass_is_a_503_with_retry_after(status: int) -> None:
     with pytest.raises(Unavailable) as caught:
-        await to_cell(Cell(status).post)(ACME, BATCH)
+        await to_cell(Cell(status).post)(ACME, PAYLOADS)
     assert caught.value.status == 503
     assert caught.value.retry_after_s > 0
     assert str(status) in caught.value.reason
@@ -41,5 +38,5 @@ async def test_what_may_pass_is_a_503_with_retry_after(status: int) -> None:
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 async def test_what_would_be_refused_for_ever_is_not_tried_again(status: int) -> None:
     with pytest.raises(RoostError) as caught:
-        await to_cell(Cell(status).post)(ACME, BATCH)
+        await to_cell(Cell(status).post)(ACME, PAYLOADS)
     assert caught.value.status not in {429, 502, 503, 504}
