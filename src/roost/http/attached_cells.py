@@ -45,6 +45,10 @@ class AttachedCells:
         url = await self.attachments.url_of(tenant.id)
         return None if url is None else await self._client(tenant.id, url)
 
+    def is_instance(self, instance: str) -> bool:
+        """It names an attached cell: whether that one runs, only its answers tell."""
+        return instance in self._clients
+
     async def row(self, tenant: Tenant) -> m.CellRow | None:
         url = await self.attachments.url_of(tenant.id)
         if url is None:

@@ -4,25 +4,27 @@ Rule: a token is asked for only from a cell that has proved to be ours, and a ro
 person, one role and one instance of one cell.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-
-import aiohttp
-from yarl import URL
+from functools import partial
+from pathlib import Path
 
 from roost.cells.client import CellClient
+from roost.cells.ledger import ledger_of
 from roost.cells.people import CellUser, cell_user, service_user
 from roost.cells.sign_in import SignIn
+from roost.cells.writer import CellWriter
 from roost.errors import BadRequest, NotFound, Unavailable
 from roost.http import messages as m
 from roost.http.attached_cells import AttachedCells
 from roost.http.managed_cells import ManagedDesk
+from roost.log.records import Annotation
 from roost.model import Principal, Proof, Role, Tenant, TenantId
 
 ROUTE_S = 60.0
 """A route is asked for again after so long, so that a right that has ended ends."""
-DELIVERY_WAIT_S = 60.0
-ANSWER_BYTES_MAX = 1024 * 1024
+CONNECT_WAIT_S = 60.0
 
 
 @dataclass(slots=True)
@@ -50,16 +52,25 @@ class Desk:
         until = min(token.valid_until, self.clock() + ROUTE_S)
         return m.Route(client.address, client.instance, token.value, until)
 
-    async def deliver(
-        self, tenant: Tenant, path: str, content_type: str, body: bytes
-    ) -> m.Delivered:
-        """Hand spans to the tenant's cell, waking it first."""
-        client = await self._client(tenant, DELIVERY_WAIT_S)
+    @asynccontextmanager
+    async def connected(self, tenant: Tenant) -> AsyncIterator[CellWriter]:
+        """The tenant's cell, woken and kept awake until the block ends, for what the log brings.
+        Unavailable where it cannot be reached."""
+        client = await self._client(tenant, CONNECT_WAIT_S)
         if isinstance(client, m.Waking):
             raise Unavailable("This tenant's Phoenix is still starting.", reason=client.phase)
+
+        async def token_of(annotation: Annotation | None) -> str:
+            user = self._author(tenant, annotation)
+            return (await self.sign_in.token(client, user)).value
+
         with self.managed.in_use(tenant.id):
-            token = await self.sign_in.token(client, service_user(self.people_key))
-            return await _post(client, token.value, path, content_type, body)
+            yield CellWriter(
+                client,
+                await ledger_of(client, await self._database(tenant)),
+                token_of,
+                partial(self._is_running, tenant, client.instance),
+            )
 
     async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]:
         return [await self.attached.row(tenant) or self.managed.row(tenant) for tenant in tenants]
@@ -91,6 +102,30 @@ class Desk:
     def logs(self, tenant: Tenant) -> str:
         return self.managed.logs(tenant.id)
 
+    async def _database(self, tenant: Tenant) -> Path | None:
+        """The file of a managed cell."""
+        if await self.attached.row(tenant) is not None:
+            return None
+        return self.managed.database(tenant.id)
+
+    def _is_running(self, tenant: Tenant, instance: str) -> bool:
+        return self.attached.is_instance(instance) or self.managed.is_up(tenant.id, instance)
+
+    def _author(self, tenant: Tenant, annotation: Annotation | None) -> CellUser:
+        if annotation is None or annotation.role is None:
+            return service_user(self.people_key)
+        return self._user(
+            tenant,
+            m.Person(
+                tenant_id=tenant.id,
+                issuer=annotation.issuer,
+                subject=annotation.subject,
+                name=annotation.subject_name,
+                role=annotation.role,
+                is_key=annotation.is_key,
+            ),
+        )
+
     async def _client(self, tenant: Tenant, wait_s: float) -> CellClient | m.Waking:
         attached = await self.attached.client(tenant)
         return attached or await self.managed.client(tenant, wait_s)
@@ -102,22 +137,6 @@ class Desk:
         if user is None:
             raise NotFound(reason="a role without a place in Phoenix")
         return user
-
-
-async def _post(
-    client: CellClient, token: str, path: str, content_type: str, body: bytes
-) -> m.Delivered:
-    headers = {"authorization": f"Bearer {token}", "content-type": content_type}
-    url = URL(client.address + path, encoded=True)
-    try:
-        async with client.session.post(url, data=body, headers=headers) as answer:
-            said = await answer.content.read(ANSWER_BYTES_MAX)
-            return m.Delivered(answer.status, answer.content_type, said)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(
-            "This tenant's Phoenix does not answer; send the spans again.",
-            reason=f"delivery: {type(error).__name__}",
-        ) from error
 
 
 def _principal(tenant: Tenant, person: m.Person) -> Principal:

@@ -11,9 +11,13 @@ from urllib.parse import urlsplit
 from roost.errors import BadRequest, NotSignedIn
 from roost.http import messages as m
 from roost.http.broadcast import Broadcast
+from roost.http.home import Home
+from roost.http.homes import Homes
 from roost.identity import api_key
+from roost.log.base import Kind
 from roost.model import KeyRecord, Scope, Tenant, TenantId
 from roost.storage.control import Control
+from roost.storage.progress import Parked
 from roost.storage.sessions import Session
 
 
@@ -24,9 +28,6 @@ class CellDesk(Protocol):
         """Somebody may soon ask for a cell."""
 
     async def route(self, tenant: Tenant, person: m.Person) -> m.Route | m.Waking: ...
-    async def deliver(
-        self, tenant: Tenant, path: str, content_type: str, body: bytes
-    ) -> m.Delivered: ...
     async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]: ...
     def used(self, tenant_id: TenantId) -> None: ...
     async def stop(self, tenant: Tenant) -> None: ...
@@ -43,6 +44,7 @@ class CellDesk(Protocol):
 class KeeperApi:
     control: Control
     cells: CellDesk
+    homes: Homes
     broadcast: Broadcast
     base_path: str
     clock: Callable[[], float]
@@ -146,6 +148,7 @@ class KeeperApi:
         return m.Done()
 
     async def finish_deleting(self, tenant_id: TenantId) -> None:
+        await self.homes.remove(tenant_id)
         await self.cells.remove(tenant_id)
         await self.control.tenants.forget(tenant_id)
 
@@ -180,11 +183,27 @@ class KeeperApi:
     async def route(self, person: m.Person) -> m.Route | m.Waking:
         return await self.cells.route(await self.control.tenants.by_id(person.tenant_id), person)
 
-    async def deliver(
-        self, tenant_id: str, path: str, content_type: str, body: bytes
-    ) -> m.Delivered:
-        tenant = await self.control.tenants.by_id(tenant_id)
-        return await self.cells.deliver(tenant, path, content_type, body)
+    async def append(self, append: m.Append) -> m.Appended:
+        """Durable once this returns."""
+        home = await self._home_by_id(append.tenant_id)
+        return m.Appended(await home.append(Kind(append.kind), append.bodies))
+
+    async def ingest_status(self) -> list[m.IngestRow]:
+        tenants = await self.control.tenants.all()
+        return [await (await self.homes.of(tenant)).row() for tenant in tenants]
+
+    async def ingest_parked(self, query: m.ParkedQuery) -> list[m.ParkedRow]:
+        home = await self._home(query.tenant)
+        return [_parked(row) for row in await home.progress.parked(query.after, query.limit)]
+
+    async def ingest_retry(self, retry: m.Retry) -> m.Retried:
+        return m.Retried(await (await self._home(retry.tenant)).retry(retry.ids))
+
+    async def _home(self, slug: str) -> Home:
+        return await self.homes.of(await self.control.tenants.by_slug(slug))
+
+    async def _home_by_id(self, tenant_id: str) -> Home:
+        return await self.homes.of(await self.control.tenants.by_id(tenant_id))
 
     async def cells_used(self, used: m.CellsUsed) -> m.Done:
         for tenant_id in used.tenant_ids:
@@ -212,6 +231,18 @@ class KeeperApi:
 
 def _row(tenant: Tenant) -> m.TenantRow:
     return m.TenantRow(tenant.id, tenant.slug, tenant.name)
+
+
+def _parked(row: Parked) -> m.ParkedRow:
+    parking = row.parking
+    return m.ParkedRow(
+        id=row.id,
+        trace_id=parking.trace_id.hex(),
+        span_id=parking.span_id.hex(),
+        project=parking.project,
+        reason=parking.reason,
+        parked_at=row.parked_at,
+    )
 
 
 def _cell_url(text: str) -> str:

@@ -4,7 +4,7 @@ An error over there is the same error here; a keeper that does not answer is Una
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +17,6 @@ from roost import errors
 from roost.http import messages as m
 
 CALL_TIMEOUT_S = 30.0
-DELIVERY_TIMEOUT_S = 90.0
 HEARTBEAT_S = 10.0
 """The keeper says something on a watch at least this often."""
 ROUTE_GRACE_S = 30.0
@@ -67,26 +66,23 @@ class KeeperClient:
     ) -> Answer:
         """POST one question; the answer decoded, or the keeper's error raised here."""
         body = b"" if question is None else msgspec.json.encode(question)
-        content = await self._post(name, {}, body, timeout_s)
+        content = await self._post(name, body, timeout_s)
         return msgspec.json.decode(content, type=answer)
 
     async def route(self, person: m.Person) -> m.Route | m.Waking:
         """The way to the tenant's cell for that person; waits as long as `person` says."""
         body = msgspec.json.encode(person)
-        content = await self._post("cells/route", {}, body, person.wait_s + ROUTE_GRACE_S)
+        content = await self._post("cells/route", body, person.wait_s + ROUTE_GRACE_S)
         return msgspec.json.decode(content, type=m.Route | m.Waking)
 
-    async def deliver(self, tenant: str, path: str, content_type: str, body: bytes) -> m.Delivered:
-        """Hand spans over; what the cell at its `path` said to them."""
-        query = {"tenant": tenant, "path": path, "type": content_type}
-        content = await self._post("deliver", query, body, DELIVERY_TIMEOUT_S)
-        return msgspec.json.decode(content, type=m.Delivered)
+    async def append(self, append: m.Append) -> m.Appended:
+        """Hand records over; they are durable once this returns."""
+        content = await self._post("append", msgspec.msgpack.encode(append), CALL_TIMEOUT_S)
+        return msgspec.json.decode(content, type=m.Appended)
 
-    async def _post(
-        self, name: str, query: Mapping[str, str], body: bytes, timeout_s: float
-    ) -> bytes:
+    async def _post(self, name: str, body: bytes, timeout_s: float) -> bytes:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
-        url = URL.build(scheme="http", host="keeper", path=f"/{name}", query=query)
+        url = URL.build(scheme="http", host="keeper", path=f"/{name}")
         try:
             async with self._session.post(url, data=body, timeout=timeout) as response:
                 content = await response.read()

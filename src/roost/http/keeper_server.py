@@ -46,6 +46,9 @@ def operations(api: KeeperApi) -> Mapping[str, Operation]:
         "cells/logs": (m.TenantName, api.cell_logs),
         "cells/attach": (m.Attach, api.attach_cell),
         "cells/detach": (m.TenantName, api.detach_cell),
+        "ingest/status": (None, api.ingest_status),
+        "ingest/parked": (m.ParkedQuery, api.ingest_parked),
+        "ingest/retry": (m.Retry, api.ingest_retry),
     }
 
 
@@ -57,7 +60,7 @@ def keeper_app(api: KeeperApi) -> Starlette:
     ]
     special = [
         Route("/watch", _watch(api)),
-        Route("/deliver", _deliver(api), methods=["POST"]),
+        Route("/append", _append(api), methods=["POST"]),
     ]
     return Starlette(routes=[*routes, *special])
 
@@ -80,20 +83,20 @@ def _endpoint(
     return endpoint
 
 
-def _deliver(api: KeeperApi) -> Callable[[Request], Awaitable[Response]]:
-    """The one operation whose question is not JSON: a batch of spans, as it goes on."""
+def _append(api: KeeperApi) -> Callable[[Request], Awaitable[Response]]:
+    """The one operation whose question is MessagePack: it carries bytes by the megabyte."""
 
-    async def deliver(request: Request) -> Response:
-        query = request.query_params
+    async def append(request: Request) -> Response:
         try:
-            said = await api.deliver(
-                query["tenant"], query["path"], query["type"], await request.body()
-            )
+            question = msgspec.msgpack.decode(await request.body(), type=m.Append)
+            said = await api.append(question)
+        except msgspec.DecodeError as error:
+            return _refused(RoostError(f"Not this keeper's language: {error}", status=400))
         except RoostError as error:
             return _refused(error)
         return Response(msgspec.json.encode(said), media_type="application/json")
 
-    return deliver
+    return append
 
 
 def _refused(error: RoostError) -> Response:

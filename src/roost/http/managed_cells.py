@@ -12,7 +12,7 @@ from roost.cells.launcher import Launcher, LauncherState
 from roost.cells.managed import ManagedCells
 from roost.cells.sign_in import SignIn
 from roost.cells.states import CellState, Failed, RunningCell, Up, Waking
-from roost.cells.template import Template
+from roost.cells.template import DATABASE, Template
 from roost.cells.zygote_launcher import ZygoteLauncher
 from roost.errors import NotFound
 from roost.http import messages as m
@@ -103,6 +103,14 @@ class ManagedDesk:
     def in_use(self, tenant_id: TenantId) -> AbstractContextManager[None]:
         """Not stopped for idleness, nor to make room, until the block ends."""
         return self.cells.hold(tenant_id)
+
+    def is_up(self, tenant_id: TenantId, instance: str) -> bool:
+        """That very instance runs."""
+        state = self.cells.state(tenant_id)
+        return isinstance(state, Up) and state.running.instance == instance
+
+    def database(self, tenant_id: TenantId) -> Path:
+        return self.homes / tenant_id / "phoenix" / DATABASE
 
     async def stop(self, tenant_id: TenantId) -> None:
         await self.cells.stop(tenant_id)

@@ -125,12 +125,66 @@ class Waking(Struct, frozen=True, tag="waking"):
     seconds: float
 
 
-class Delivered(Struct, frozen=True):
-    """What the cell said to a delivery."""
+class Append(Struct, frozen=True):
+    """Records for a tenant's log, all of them or none."""
 
-    status: int
-    content_type: str
-    body: bytes
+    tenant_id: str
+    kind: str
+    bodies: list[bytes]
+
+
+class Appended(Struct, frozen=True):
+    """The position of the last of them; all are durable."""
+
+    position: int
+
+
+class IngestRow(Struct, frozen=True):
+    """How a tenant's log is read. `received`, `settled` and `indexed` are positions in it; the rest
+    counts spans but for `waiting`, which counts annotations. `fault` is why nothing goes on to
+    Phoenix just now, "" while it does."""
+
+    tenant: str
+    received: int
+    settled: int
+    indexed: int
+    unconfirmed: int
+    confirmed: int
+    skipped: int
+    deleted: int
+    parked: int
+    waiting: int
+    stored_bytes: int
+    oldest_pending_s: float
+    fault: str
+
+
+class ParkedQuery(Struct, frozen=True):
+    tenant: str
+    after: int = 0
+    limit: int = 100
+
+
+class ParkedRow(Struct, frozen=True):
+    """A span that Phoenix does not take. Ids in hex."""
+
+    id: int
+    trace_id: str
+    span_id: str
+    project: str
+    reason: str
+    parked_at: float
+
+
+class Retry(Struct, frozen=True):
+    """Send parked spans again; no ids means all."""
+
+    tenant: str
+    ids: list[int] = []
+
+
+class Retried(Struct, frozen=True):
+    count: int
 
 
 class CellsUsed(Struct, frozen=True):

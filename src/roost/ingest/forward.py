@@ -1,45 +1,295 @@
-"""Today's sink: straight into the tenant's cell. The durable log takes this seam.
+"""From the log into the tenant's Phoenix: no faster than it inserts, until insertion is observed.
 
-Rule: an exporter tries again after 429, 502, 503 and 504 alone, so whatever may pass becomes
-Unavailable (503 with Retry-After), and only what would be refused for ever becomes another error.
+Rule 1: the order of the log is the order of sending. Rule 2: the cursor moves behind a span once
+the cell holds it, or it is parked with a reason, skipped by the policy, or deleted; whatever else
+happens, it is sent again. Rule 3: sending twice is harmless (Phoenix keeps the first copy), so
+doubt is answered by sending.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from roost.errors import RoostError, Unavailable
-from roost.ingest.intake import Prepared, Receipt, Sink
-from roost.model import TenantId
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-RETRY_AFTER_S = 5
-"""Phoenix's full queue of 20,000 spans shrinks by about 150 spans a second."""
+from roost.errors import Unavailable
+from roost.ingest.batch import Batch, halves, only, singles
+from roost.ingest.selection import Selection
+from roost.ingest.window import Place, Waiting, Window
+from roost.log.base import Kind, Log, Position, Record
+from roost.log.records import Annotation, Deletion, annotations_of, deletion_of, encoded
+from roost.storage.progress import Parking, Progress, Settled
 
-_FOR_EVER = frozenset({400, 413, 415, 422})
-
-Post = Callable[[TenantId, bytes], Awaitable[int]]
-"""Posts serialised protobuf to that tenant's cell at /v1/traces (content-type
-application/x-protobuf, no x-project-name, no content-encoding), waking it first; returns the
-status. Raises Unavailable where the cell cannot be woken or reached."""
-
-
-def to_cell(post: Post) -> Sink:
-    """A sink that has taken a batch once the cell has answered 200. That is not durable: the cell
-    holds spans in memory until they are inserted."""
-
-    async def sink(tenant: TenantId, prepared: Prepared) -> Receipt:
-        judge_status(await post(tenant, prepared.payload))
-        return Receipt(durable=False)
-
-    return sink
+NOT_STORED = "Phoenix accepts this span and does not store it; the cell's log may say why"
+OTHER_TRACE = "Phoenix holds this span's id under another trace, and keeps the first"
+KILLS = "each time the cell was given this span, it ended"
 
 
-def judge_status(status: int) -> None:
-    """Raises what a cell's answer to /v1/traces or /v1/projects/*/spans means for the exporter."""
-    if 200 <= status < 300:
-        return
-    if status in _FOR_EVER:
-        raise RoostError("Phoenix refused the batch", reason=f"the cell answered {status}")
-    raise Unavailable(
-        "Phoenix takes no spans just now; the exporter will send them again",
-        reason=f"the cell answered {status}",
-        retry_after_s=RETRY_AFTER_S,
-    )
+class Cell(Protocol):
+    """One running instance of the tenant's cell."""
+
+    @property
+    def is_current(self) -> bool:
+        """It is still the instance that was connected to."""
+
+    async def post(self, payload: bytes) -> int:
+        """The status of OTLP at /v1/traces. Unavailable where it cannot be reached."""
+
+    async def stored(self, span_ids: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Of those spans the ones it holds, each with its trace."""
+
+    async def delete(self, deletion: Deletion) -> None:
+        """Delete what is named and there."""
+
+    async def annotate(self, annotations: Sequence[Annotation]) -> Sequence[Annotation]:
+        """Write them; those whose target it does not hold come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`unconfirmed_max` spans are in the cell's memory at a time. A span that others overtook is
+    sent again after `overtaken_s`, one that nothing overtakes after `stalled_s`; after `tries` it
+    is parked. `deaths` of the cell without progress make it careful: one span at a time."""
+
+    unconfirmed_max: int = 1_000
+    ask_max: int = 500
+    read_bytes: int = 1024 * 1024
+    poll_s: float = 0.1
+    overtaken_s: float = 5.0
+    stalled_s: float = 60.0
+    tries: int = 3
+    deaths: int = 2
+    busy_s: float = 1.0
+    busy_tries: int = 30
+
+
+@dataclass(slots=True)
+class Doubt:
+    """What is remembered from one connection to the next: how often the cell ended without any
+    progress, and which single span it had been given then."""
+
+    deaths: int = 0
+    suspects: dict[bytes, int] = field(default_factory=dict)
+
+    def is_careful(self, pace: Pace) -> bool:
+        return self.deaths >= pace.deaths
+
+
+Connect = Callable[[], AbstractAsyncContextManager[Cell]]
+"""Wakes the cell and keeps it awake until the block ends. Unavailable where it cannot."""
+
+
+@dataclass(slots=True)
+class Forward:
+    """Feeds one home's cell. `select` says what of a record goes on; `clock` counts seconds."""
+
+    log: Log
+    progress: Progress
+    connect: Connect
+    select: Callable[[Record], Awaitable[Selection]]
+    clock: Callable[[], float]
+    pace: Pace = field(default_factory=Pace)
+    on_settled: Callable[[Position], None] = lambda position: None
+    fault: str = ""
+    """Why nothing goes on just now; "" while it does."""
+    unconfirmed: int = 0
+    _doubt: Doubt = field(default_factory=Doubt)
+
+    async def run(self) -> None:
+        """For ever: whenever the log holds more than the cell."""
+        while True:
+            cursor = Position(await self.progress.cursor())
+            await self.log.wait(cursor)
+            try:
+                async with self.connect() as cell:
+                    await self._drain(cell, cursor)
+                self.fault = ""
+            except Unavailable as error:
+                self.fault = error.reason or error.message
+                await asyncio.sleep(error.retry_after_s or self.pace.busy_s)
+
+    async def _drain(self, cell: Cell, cursor: Position) -> None:
+        drain = _Drain(self, cell, Window(cursor), self._doubt)
+        try:
+            await drain.run()
+        except Unavailable:
+            # Progress has reset the count.
+            self._doubt.deaths += not cell.is_current
+            raise
+        finally:
+            self.unconfirmed = 0
+
+
+@dataclass(slots=True)
+class _Drain:
+    """One connection's work, until the log is through."""
+
+    forward: Forward
+    cell: Cell
+    window: Window
+    doubt: Doubt
+    skipped: int = 0
+    deleted: int = 0
+    confirmed: int = 0
+    parkings: list[Parking] = field(default_factory=list)
+
+    @property
+    def pace(self) -> Pace:
+        return self.forward.pace
+
+    @property
+    def room(self) -> int:
+        limit = 1 if self.doubt.is_careful(self.pace) else self.pace.unconfirmed_max
+        return limit - len(self.window)
+
+    async def run(self) -> None:
+        log, read = self.forward.log, self.window.cursor
+        while records := await log.read(read, self.pace.read_bytes):
+            for record in records:
+                await self._take(record)
+                read = record.position
+        await self._until_empty()
+        await self._annotate_late()
+
+    async def _take(self, record: Record) -> None:
+        self.window.open(record.position)
+        if record.kind is Kind.SPANS:
+            await self._send_record(record)
+        else:
+            # What concerns spans comes after them, and they are stored only once they are seen.
+            await self._until_empty()
+            await self._act(record)
+        self.window.close(record.position)
+        await self._settle()
+
+    async def _act(self, record: Record) -> None:
+        if record.kind is Kind.DELETION:
+            await self.cell.delete(deletion_of(record.body))
+            return
+        left = await self.cell.annotate(annotations_of(record.body))
+        await self.forward.progress.keep_waiting(record.position, [encoded([one]) for one in left])
+
+    async def _annotate_late(self) -> None:
+        """The log is through: annotations that waited may find their target now."""
+        progress, after = self.forward.progress, 0
+        while rows := await progress.waiting(after):
+            after = rows[-1][0]
+            annotations = {number: annotations_of(body)[0] for number, body in rows}
+            left = await self.cell.annotate([*annotations.values()])
+            await progress.stop_waiting([n for n, one in annotations.items() if one not in left])
+
+    async def _send_record(self, record: Record) -> None:
+        selection = await self.forward.select(record)
+        self.skipped += selection.skipped
+        self.deleted += selection.deleted
+        for batch in selection.batches:
+            for part in singles(batch) if self.doubt.is_careful(self.pace) else [batch]:
+                await self._send(part)
+
+    async def _send(self, batch: Batch) -> None:
+        while self.room < len(batch.places) and len(self.window):
+            await self._confirm()
+        refused = await self._post(batch)
+        if not refused:
+            self._park(self.window.send(batch.places, self.forward.clock()), OTHER_TRACE)
+        elif len(batch.places) == 1:
+            self._park(batch.places, refused)
+        else:
+            for half in halves(batch):
+                await self._send(half)
+
+    async def _post(self, batch: Batch) -> str:
+        """ "" once the cell has accepted it, else why it never will."""
+        if self._is_deadly(batch):
+            return KILLS
+        self._suspect(batch)
+        status = 0
+        for _ in range(self.pace.busy_tries):
+            status = await self.cell.post(batch.payload)
+            if status < 300:
+                return ""
+            if status < 500 and status != 429:
+                return f"Phoenix refused it with {status}"
+            await self._wait(self.pace.busy_s)
+            await self._confirm()
+        if status in (429, 503):
+            raise Unavailable(reason=f"the cell is busy: {status}")
+        return f"Phoenix failed at it with {status}, {self.pace.busy_tries} times"
+
+    def _is_deadly(self, batch: Batch) -> bool:
+        suspects = self.doubt.suspects
+        return (
+            len(batch.places) == 1 and suspects.get(batch.places[0].span_id, 0) >= self.pace.tries
+        )
+
+    def _suspect(self, batch: Batch) -> None:
+        """While careful: should the cell end now, it was this one."""
+        if self.doubt.is_careful(self.pace) and len(batch.places) == 1:
+            span_id = batch.places[0].span_id
+            self.doubt.suspects[span_id] = self.doubt.suspects.get(span_id, 0) + 1
+
+    async def _until_empty(self) -> None:
+        while len(self.window):
+            await self._confirm()
+        await self._settle()
+
+    async def _confirm(self) -> None:
+        """Look once what the cell has stored, and wait a little where it was nothing."""
+        if not self.cell.is_current:
+            raise Unavailable(reason="the cell ended", retry_after_s=1)
+        self.forward.unconfirmed = len(self.window)
+        asked = self.window.oldest(self.pace.ask_max)
+        found = await self.cell.stored([one.place.span_id for one in asked])
+        confirmed, clashes = self.window.stored(found)
+        self.confirmed += confirmed
+        for span_id in found:
+            self.doubt.suspects.pop(span_id, None)
+        self._park(clashes, OTHER_TRACE)
+        await self._send_lost(asked)
+        await self._settle()
+        if len(self.window):
+            await self._wait(self.pace.poll_s)
+
+    async def _send_lost(self, asked: Sequence[Waiting]) -> None:
+        now = self.forward.clock()
+        before, stalled = now - self.pace.overtaken_s, now - self.pace.stalled_s
+        lost = self.window.lost(asked, before, stalled)
+        for one in lost:
+            if one.tries >= self.pace.tries:
+                self._park(self.window.give_up(one), NOT_STORED)
+        alive = [one for one in lost if one.tries < self.pace.tries]
+        await self._resend(alive, now)
+
+    async def _resend(self, waiting: Sequence[Waiting], now: float) -> None:
+        by_position: dict[Position, list[Waiting]] = {}
+        for one in waiting:
+            by_position.setdefault(one.place.position, []).append(one)
+        records = await self.forward.log.get(list(by_position)) if by_position else {}
+        for position, some in by_position.items():
+            ordinals = {one.place.ordinal for one in some}
+            request = ExportTraceServiceRequest.FromString(records[position].body)
+            await self.cell.post(only(request, ordinals).SerializeToString())
+            self.window.again(some, now)
+
+    def _park(self, places: Collection[Place], reason: str) -> None:
+        self.parkings += [
+            Parking(p.position, p.ordinal, p.trace_id, p.span_id, p.project, reason) for p in places
+        ]
+
+    async def _settle(self) -> None:
+        before = self.window.cursor
+        cursor = self.window.settled()
+        if cursor == before and not self.parkings:
+            return
+        settled = Settled(self.confirmed, self.skipped, self.deleted)
+        await self.forward.progress.settle(cursor, settled, self.parkings)
+        self.confirmed = self.skipped = self.deleted = 0
+        self.parkings = []
+        if cursor > before:
+            self.doubt.deaths = 0
+            self.forward.on_settled(cursor)
+
+    async def _wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

@@ -14,13 +14,15 @@ from roost.log.base import Position
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A span, and where it stands in the log."""
+    """A span, where it stands in the log, and the position that is not settled `under` it: its own,
+    or a later one that brought it along."""
 
     position: Position
     ordinal: int
     trace_id: bytes
     span_id: bytes
     project: str
+    under: Position
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class Window:
             if known is not None and known.place.trace_id != place.trace_id:
                 clashes.append(place)
                 continue
-            self._left[place.position] += 1
+            self._left[place.under] += 1
             if known is not None:
                 known.places.append(place)
                 continue
@@ -133,7 +135,7 @@ class Window:
 
     def _release(self, places: Iterable[Place]) -> None:
         for place in places:
-            self._settle_one(place.position)
+            self._settle_one(place.under)
 
     def _settle_one(self, position: Position) -> None:
         self._left[position] -= 1

@@ -68,6 +68,10 @@ class Annotation(Struct, frozen=True):
     """JSON, an object."""
     subject: str = ""
     subject_name: str = ""
+    issuer: str = ""
+    role: int | None = None
+    """The author's in the cell; None: no account there, so the service writes it."""
+    is_key: bool = False
     removed: bool = False
     """It was taken back."""
 

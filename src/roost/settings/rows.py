@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from roost.model import Role, as_slug
+from roost.policy.forwarding import parse_policy
 from roost.settings.values import Pairs, RoleName, Secrets, Texts
 
 CONFIG_FILE = "roost.toml"
@@ -149,6 +150,24 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest OTLP body, as sent and once inflated.",
     )
+    forward_policy: Pairs = Field(
+        default={},
+        description="Which traces go on to Phoenix, by project pattern: `noisy-*=sample:0.1, "
+        "batch=errors`. All, where none fits; the rest stays in Roost's log and index.",
+    )
+    log_quota_mb: int = Field(
+        default=8192,
+        ge=64,
+        description="What one tenant's log may take. Over it, spans are answered with 429.",
+    )
+    log_keep_mb: int = Field(
+        default=1024,
+        ge=64,
+        description="How much of a tenant's log is kept once Phoenix has it.",
+    )
+    homes_open_max: int = Field(
+        default=64, ge=1, description="Homes that are kept open though nobody uses them."
+    )
     requests_per_minute: int = Field(
         default=6000,
         ge=1,
@@ -189,6 +208,13 @@ class Settings(BaseSettings):
         if slug and as_slug(slug) is None:
             raise ValueError("a tenant's slug is 1 to 40 of a-z, 0-9 and '-'")
         return slug
+
+    @field_validator("forward_policy")
+    @classmethod
+    def _known_policies(cls, table: dict[str, str]) -> dict[str, str]:
+        for text in table.values():
+            parse_policy(text)
+        return table
 
     @field_validator("role_map")
     @classmethod

@@ -73,3 +73,14 @@ emptied = Table(
     Column("before", Float),
 )
 """Projects that were deleted or cleared: what stands in the log before `position` is gone."""
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("since", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Annotations whose target the cell does not hold yet; `body` is one, as in the log."""

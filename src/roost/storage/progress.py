@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from roost.storage.engine import HOME, open_database
-from roost.storage.home_tables import emptied, facts, parked, progress, tombstones
+from roost.storage.home_tables import emptied, facts, parked, progress, tombstones, waiting
 
 _FIRST = {"id": 1, "cursor": 0, "confirmed": 0, "skipped": 0, "deleted": 0}
 _IDS_AT_ONCE = 500
@@ -117,14 +117,37 @@ class Progress:
         ]
 
     async def parked_count(self) -> int:
+        return await self._count(parked)
+
+    async def waiting_count(self) -> int:
+        return await self._count(waiting)
+
+    async def _count(self, table: Table) -> int:
+        query = select(func.count()).select_from(table)
         async with self.engine.connect() as connection:
-            return int(
-                (await connection.execute(select(func.count()).select_from(parked))).scalar_one()
-            )
+            return int((await connection.execute(query)).scalar_one())
 
     async def unpark(self, ids: Collection[int]) -> None:
         async with self.engine.begin() as connection:
             await connection.execute(delete(parked).where(parked.c.id.in_(ids)))
+
+    async def keep_waiting(self, position: int, bodies: Sequence[bytes]) -> None:
+        """These annotations wait for their target."""
+        since = self.clock()
+        rows = [{"position": position, "body": body, "since": since} for body in bodies]
+        if rows:
+            async with self.engine.begin() as connection:
+                await connection.execute(insert(waiting), rows)
+
+    async def waiting(self, after: int = 0, limit: int = 200) -> list[tuple[int, bytes]]:
+        """(id, body), oldest first."""
+        query = select(waiting).where(waiting.c.id > after).order_by(waiting.c.id).limit(limit)
+        async with self.engine.connect() as connection:
+            return [(row.id, row.body) for row in (await connection.execute(query)).all()]
+
+    async def stop_waiting(self, ids: Collection[int]) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(delete(waiting).where(waiting.c.id.in_(ids)))
 
     async def bury(self, ids: Collection[bytes], position: int) -> None:
         """These traces and spans are deleted, for ever."""

@@ -51,3 +51,12 @@ def upgrade() -> None:
         sa.Column("before", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_emptied")),
     )
+    op.create_table(
+        "waiting",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("since", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting")),
+        sqlite_autoincrement=True,
+    )
