@@ -66,7 +66,7 @@ def test_the_last_state_of_a_trace_is_read_or_counted_as_lost(steps: list[str | 
     backlog, mark = Backlog(LIMIT), 0
     newest: dict[str, int] = {}
     known: dict[str, int] = {}
-    for number, step in enumerate(steps):
+    for number, step in enumerate(steps, start=1):
         if isinstance(step, str):
             backlog.put(told(step, number))
             newest[step] = number
@@ -79,7 +79,7 @@ def test_the_last_state_of_a_trace_is_read_or_counted_as_lost(steps: list[str | 
 
 def test_it_never_holds_more_than_its_limit() -> None:
     backlog = Backlog(LIMIT)
-    for number in range(1000):
+    for number in range(1, 1001):
         backlog.put(told(f"t{number}", number))
     assert len(backlog) == LIMIT
     assert backlog.after(0)[0] == 1000 - LIMIT

@@ -39,10 +39,6 @@ HEADERS = (
     (b"vary", b"Accept, Authorization, Cookie"),
 )
 RETRY = b"retry: 2000\n\n"
-STALL_S = 30.0
-"""A watcher that takes nothing for so long is let go."""
-GRACE_S = 8.0
-"""That a keeper may be away while a proof is looked at again: recheck and grace are under 60 s."""
 ASK_AGAIN_S = 0.25
 
 
@@ -50,6 +46,17 @@ class Watching(Protocol):
     """`live.hub.Hub`."""
 
     def watching(self, topic: Topic) -> AbstractAsyncContextManager[Watcher]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """In seconds. A watcher that takes nothing for `stall_s` is let go; a token is waited for
+    `token_s`; a keeper may be away for `grace_s` while a proof is looked at again (with the time
+    between two looks, less than a minute)."""
+
+    stall_s: float = 30.0
+    token_s: float = 5.0
+    grace_s: float = 8.0
 
 
 @dataclass(slots=True)
@@ -60,7 +67,7 @@ class Live:
     open_calls: OpenCalls
     hub: Watching
     seats: Seats = field(default_factory=Seats)
-    stall_s: float = STALL_S
+    patience: Patience = Patience()
 
     async def answer(self, call: Call, match: Match) -> None:
         """GET as an event stream, or the upgrade to a WebSocket."""
@@ -93,7 +100,7 @@ class Live:
     async def _events(
         self, call: Call, principal: Principal, topic: Topic, watcher: Watcher
     ) -> None:
-        proof = _Standing(self.principal_of, call, principal, topic)
+        proof = self._standing(call, principal, topic)
         try:
             async with proof.held(self.open_calls), beside(_until_gone(call, watcher)):
                 while news := await watcher.next():
@@ -107,11 +114,11 @@ class Live:
 
     async def _send(self, call: Call, news: list[Frame], before: bytes = b"") -> None:
         body = before + b"".join([frame.event for frame in news])
-        async with asyncio.timeout(self.stall_s):
+        async with asyncio.timeout(self.patience.stall_s):
             await call.send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def _socket(self, call: Call, match: Match) -> None:
-        socket = Socket(call, self.stall_s)
+        socket = Socket(call, self.patience.stall_s, self.patience.token_s)
         project = _project(call)
         await socket.requested()
         principal = None
@@ -140,8 +147,11 @@ class Live:
                 raise
             return None
 
+    def _standing(self, call: Call, principal: Principal, topic: Topic) -> "_Standing":
+        return _Standing(self.principal_of, call, principal, topic, self.patience.grace_s)
+
     async def _frames(self, socket: Socket, call: Call, principal: Principal, topic: Topic) -> None:
-        proof = _Standing(self.principal_of, call, principal, topic)
+        proof = self._standing(call, principal, topic)
         with self.seats.taken(principal.proof_id):
             async with self.hub.watching(topic) as watcher:
                 try:
@@ -203,6 +213,7 @@ class _Standing:
     call: Call
     principal: Principal
     topic: Topic
+    grace_s: float
     is_unknown: bool = False
     """It could not be looked at again: the keeper was away."""
 
@@ -221,7 +232,7 @@ class _Standing:
     async def _again(self) -> Principal:
         """A keeper that has just been started again is waited for."""
         try:
-            async with asyncio.timeout(GRACE_S):
+            async with asyncio.timeout(self.grace_s):
                 while True:
                     try:
                         return await self.principal_of(self.call, self.principal.tenant.slug)

@@ -20,7 +20,6 @@ TOKEN_PROTOCOL = "roost.live.token"  # noqa: S105 (a subprotocol's name)
 """Offered by who sends a token first, whatever cookies the browser adds."""
 PROTOCOLS = (TOKEN_PROTOCOL, PROTOCOL)
 MESSAGE_BYTES_MAX = 8192
-TOKEN_TIMEOUT_S = 5.0
 NORMAL, NO_BYTES, NOT_ALLOWED, TOO_LARGE = 1000, 1003, 1008, 1009
 
 
@@ -38,7 +37,7 @@ class Socket:
 
     call: Call
     stall_s: float
-    token_timeout_s: float = TOKEN_TIMEOUT_S
+    token_timeout_s: float
     fault: tuple[int, str] | None = field(default=None, init=False)
     _is_gone: bool = field(default=False, init=False)
 

@@ -30,7 +30,7 @@ class Backlog:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._kept: OrderedDict[str, tuple[int, Told]] = OrderedDict()
-        self._dropped: deque[int] = deque(maxlen=DROPS_MAX)
+        self._dropped: deque[tuple[int, int]] = deque(maxlen=DROPS_MAX)
         self.last = 0
 
     def __len__(self) -> int:
@@ -41,21 +41,23 @@ class Backlog:
         self._kept.pop(told.trace_id, None)
         self._kept[told.trace_id] = (self.last, told)
         if len(self._kept) > self._limit:
-            _, (number, _) = self._kept.popitem(last=False)
-            self._dropped.append(number)
+            _, (number, oldest) = self._kept.popitem(last=False)
+            self._dropped.append((number, oldest.position))
 
-    def after(self, mark: int) -> tuple[int, list[Told]]:
-        """How many changes were dropped that came after that mark; and the rest, oldest first."""
+    def after(self, mark: int, floor: int = 0) -> tuple[int, list[Told]]:
+        """How many changes were dropped that came after that mark; and the rest, oldest first.
+        Changes of positions up to `floor` are known to the reader already."""
         lost = 0
-        for number in reversed(self._dropped):
+        for number, position in reversed(self._dropped):
             if number <= mark:
                 break
-            lost += 1
+            lost += position > floor
         fresh: list[Told] = []
         for number, told in reversed(self._kept.values()):
             if number <= mark:
                 break
-            fresh.append(told)
+            if told.position > floor:
+                fresh.append(told)
         fresh.reverse()
         return lost, fresh
 

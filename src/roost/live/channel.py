@@ -82,7 +82,7 @@ class Channel:
         """What that watcher has not read yet, and how much of it was dropped."""
         if watcher.mark == self._backlog.last:
             return 0, []
-        lost, fresh = self._backlog.after(watcher.mark)
+        lost, fresh = self._backlog.after(watcher.mark, watcher.floor)
         watcher.mark = self._backlog.last
         self._caught_up += 1
         self._forget_what_all_have_read()
@@ -117,6 +117,8 @@ class Watcher:
 
     def __init__(self, channel: Channel, since: Since, pulse: Pulse) -> None:
         self.mark = channel.last
+        self.floor = 0
+        """Changes up to that position were told by catching up."""
         self.left = False
         self._channel = channel
         self._since = since
@@ -125,7 +127,6 @@ class Watcher:
         self._woken = asyncio.Event()
         self._ended: RoostError | None = None
         self._resume: str | None = None
-        self._floor = 0
         self._rest_until = 0.0
         self._beat_at = _now() + pulse.heartbeat_s
 
@@ -192,24 +193,24 @@ class Watcher:
         if missed is None or generation != channel.generation:
             self._generation = channel.generation
             return [frames.reset(channel.now())]
-        self._floor = missed.position
+        self.floor = missed.position
         deltas = (seen(change, channel.topic) for change in missed.changes)
         told = [channel.frame_of(delta) for delta in deltas if delta is not None]
         return [*told, frames.resumed(channel.token(missed.position))]
 
     def _fresh(self) -> list[Frame]:
-        """What stands in the backlog, but for what catching up has told already."""
+        """What stands in the backlog and was not told yet."""
         channel = self._channel
         news = []
         if self._generation != channel.generation:
             self._generation = channel.generation
-            self._floor = 0
+            self.floor = 0
             news.append(frames.reset(channel.now()))
         lost, fresh = channel.read(self)
         if lost:
             before = fresh[0].position - 1 if fresh else 0
             news.append(frames.missed(channel.token(before), lost))
-        return news + [one.frame for one in fresh if one.position > self._floor]
+        return news + [one.frame for one in fresh]
 
 
 def _now() -> float:
