@@ -92,7 +92,7 @@ class Ingest:
             project=call.header(b"x-project-name"),
         )
         work = partial(intake.prepare, batch, grant, self.terms)
-        prepared = await self.bench.run(len(batch.body), work)
+        prepared = await self.bench.run(batch.work_bytes, work)
         await intake.receive(tenant, prepared, self.sink)
         said = intake.answer(prepared, encoding)
         await answer(call, 200, said.content_type, said.body)

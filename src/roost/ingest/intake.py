@@ -38,6 +38,8 @@ METRICS_NOT_TAKEN = (
 )
 
 _MAX_REASONS = 5
+_INFLATION = 8
+"""As much as traces shrink by gzip, or less."""
 _BAD_TRACE_ID = "the trace id is not 16 bytes, or all zero"
 _BAD_SPAN_ID = "the span id is not 8 bytes, or all zero"
 _BAD_PARENT_ID = "the parent span id is not 8 bytes"
@@ -62,6 +64,11 @@ class Batch:
     content_type: str = Encoding.PROTOBUF
     content_encoding: str = ""
     project: str | None = None
+
+    @property
+    def work_bytes(self) -> int:
+        """About how much there is to work on."""
+        return len(self.body) * (_INFLATION if self.content_encoding else 1)
 
 
 @dataclass(frozen=True, slots=True)

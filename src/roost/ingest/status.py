@@ -80,10 +80,14 @@ def encoded(status: Status, encoding: Encoding) -> bytes:
 def as_protobuf(status: Status) -> bytes:
     body = wire.whole_number(1, status.code) + wire.field(2, status.message.encode())
     if status.retry_after_s:
-        duration = wire.whole_number(1, status.retry_after_s)
-        retry_info = wire.field(1, duration)
-        body += wire.field(3, wire.field(1, RETRY_INFO.encode()) + wire.field(2, retry_info))
+        detail = wire.field(1, RETRY_INFO.encode()) + wire.field(2, retry_info(status))
+        body += wire.field(3, detail)
     return body
+
+
+def retry_info(status: Status) -> bytes:
+    """google.rpc.RetryInfo, in protobuf."""
+    return wire.field(1, wire.whole_number(1, status.retry_after_s))
 
 
 def _as_json(status: Status) -> bytes:
