@@ -17,7 +17,6 @@ from roost.http import messages as m
 from roost.http.app import App
 from roost.http.background import Closing, Seldom, beside
 from roost.http.call import Call, Receive, Scope, Send
-from roost.http.cell_lookups import CellLookups
 from roost.http.cell_routes import CellRoutes
 from roost.http.delivery import Delivery
 from roost.http.dispatch import Answer, Dispatch
@@ -42,7 +41,6 @@ from roost.identity.nextauth import NextAuth
 from roost.identity.one_time_link import LinkCookie
 from roost.ingest.decode import Limits
 from roost.ingest.intake import Terms
-from roost.ingest.to_cell import to_cell
 from roost.model import Principal, Role, Slug
 from roost.proxy.pools import PoolLimits, Pools
 from roost.proxy.upstream import Look, Upstream
@@ -207,10 +205,8 @@ def _endpoints(
     phoenix = Phoenix(principal_of, forwarder, sign_in.out)
     app = App(proofs.identify, lambda: watch.tenants, settings.frame_ancestors)
     deliver = Delivery(keeper)
-    cell = CellLookups(deliver.logged)
     limits = Limits(body_bytes=settings.max_ingest_bytes, inflated_bytes=settings.max_ingest_bytes)
-    sink = to_cell(deliver.otlp)
-    ingest = Ingest(principal_of, sink, cell.known, cell.project_name, Terms(limits))
+    ingest = Ingest(principal_of, deliver.spans, deliver.known, deliver.project_name, Terms(limits))
     return {
         Endpoint.HEALTH: app.health,
         Endpoint.INGEST: ingest.take,

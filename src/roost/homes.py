@@ -14,7 +14,7 @@ from pathlib import Path
 from roost.http.background import beside
 from roost.http.home import Home
 from roost.http.index_desk import IndexDesk
-from roost.index.index import Index
+from roost.index.home import Index
 from roost.index.rows import Applied
 from roost.ingest.forward import Cell, Forward, Pace
 from roost.ingest.selection import Selector, Traces

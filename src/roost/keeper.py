@@ -39,12 +39,14 @@ from roost.cells.states import CellState
 from roost.cells.template import Template
 from roost.cells.zygote_launcher import ZygoteLauncher
 from roost.errors import ConfigError
+from roost.homes import HomeOpener, HomeTerms
 from roost.http import messages as m
 from roost.http.attached_cells import AttachedCells, AttachTerms
 from roost.http.background import Closing
 from roost.http.broadcast import Broadcast
 from roost.http.cell_desk import Desk
 from roost.http.guard import is_loopback
+from roost.http.homes import Homes
 from roost.http.keeper_api import KeeperApi
 from roost.http.keeper_client import HEARTBEAT_S
 from roost.http.keeper_server import keeper_app
@@ -52,7 +54,9 @@ from roost.http.lifetime import Busy, stop_signals, until_not_needed
 from roost.http.managed_cells import ManagedDesk
 from roost.http.messages import socket_path
 from roost.http.serving import listen_tcp, listen_unix, serving
+from roost.log.segments import SegmentLimits
 from roost.model import Tenant, TenantId
+from roost.policy.forwarding import parse_policy
 from roost.settings import Settings
 from roost.storage.control import Control, control_database
 from roost.storage.engine import sqlite_url
@@ -96,9 +100,11 @@ async def _open(
         control.attachments, parts.sign_in, parts.people_key, parts.secrets_of, parts.terms(), stack
     )
     desk = Desk(managed, attached, parts.sign_in, parts.people_key, time.time)
+    homes = await stack.enter_async_context(parts.homes(desk).running(await control.tenants.all()))
     api = KeeperApi(
         control,
         desk,
+        homes,
         broadcast,
         settings.base_path,
         time.time,
@@ -250,6 +256,23 @@ class _Parts:
             awake_max=settings.cells_awake_max,
             idle_after_s=settings.cell_idle_after_s,
         )
+
+    def homes(self, desk: Desk) -> Homes:
+        settings = self.settings
+        terms = HomeTerms(
+            policies={
+                pattern: parse_policy(text) for pattern, text in settings.forward_policy.items()
+            },
+            log_limits=SegmentLimits(quota_bytes=settings.log_quota_mb * 2**20),
+        )
+        opener = HomeOpener(
+            self.data_dir / "homes",
+            terms,
+            desk.connected,
+            lambda tenant_id, applied: None,
+            time.time,
+        )
+        return Homes(opener.open, time.time, settings.homes_open_max)
 
     def terms(self) -> AttachTerms:
         return AttachTerms(

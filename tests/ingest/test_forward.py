@@ -61,18 +61,14 @@ class Home:
     progress: Progress
     cell: CellOfFaults
     forward: Forward
-    reached: int = 0
-
-    def note(self, position: Position) -> None:
-        self.reached = position
 
     async def take(self, *bodies: bytes, kind: Kind = Kind.SPANS) -> Position:
         return await self.log.append([Entry(kind, body) for body in bodies])
 
     async def settled(self) -> None:
         """Everything that the log holds now is settled."""
-        goal = self.log.extent.last
-        await until(lambda: self.reached >= goal, "all was settled", PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            await self.forward.settled(self.log.extent.last)
 
     async def parked(self) -> dict[str, str]:
         """Reasons by span id in hex."""
@@ -106,11 +102,9 @@ async def opened(
         traces = Traces(has_error, earlier, records.get)
         selector = Selector(progress.buried, progress.emptied, policies, traces)
         forward = Forward(records, progress, cell.connect, selector.select, loop.time, QUICK)
-        home = Home(records, progress, cell, forward)
-        forward.on_settled = home.note
         running = asyncio.create_task(forward.run())
         try:
-            yield home
+            yield Home(records, progress, cell, forward)
         finally:
             running.cancel()
             with suppress(asyncio.CancelledError):

@@ -5,6 +5,7 @@ Rule 1: read-only, and only the columns that are needed. Rule 2: only a schema t
 """
 
 import asyncio
+import base64
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -20,6 +21,7 @@ KNOWN_4aad9107d196S = frozenset({"4aad9107d196"})
 _IDS_AT_ONCE = 500
 _ALIASES_AT_ONCE = 50
 _BUSY_S = 2.0
+_PROJECT = "query RoostProject($id: ID!) { node(id: $id) { ... on Project { name } } }"
 _UNREADABLE = "The database of this tenant's Phoenix cannot be read just now."
 
 
@@ -27,6 +29,9 @@ class Ledger(Protocol):
     async def stored(self, span_ids: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Of those spans the ones that the cell holds, each with the trace it holds it under.
         Unavailable where it cannot be read."""
+
+    async def project_name(self, row: int) -> str | None:
+        """The name of the project with that row id, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,18 @@ class SqliteLedger:
         except sqlite3.Error as error:
             raise Unavailable(_UNREADABLE, reason=f"ledger: {error}") from None
         return found
+
+    async def project_name(self, row: int) -> str | None:
+        return await asyncio.to_thread(self._project_name, row)
+
+    def _project_name(self, row: int) -> str | None:
+        try:
+            with closing(self._connect()) as connection:
+                query = "SELECT name FROM projects WHERE id = ?"
+                found = connection.execute(query, (row,)).fetchone()
+        except sqlite3.Error as error:
+            raise Unavailable(_UNREADABLE, reason=f"ledger: {error}") from None
+        return None if found is None else str(found[0])
 
     async def is_readable(self) -> bool:
         """Whether the file is there and its schema is a known one."""
@@ -77,6 +94,11 @@ def _stored(
 
 
 @dataclass(frozen=True, slots=True)
+class _Project:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class _TraceNode:
     traceId: str  # noqa: N815 - as GraphQL spells it
 
@@ -101,6 +123,11 @@ class ApiLedger:
             for span in filter(None, said.values()):
                 found[bytes.fromhex(span.spanId)] = bytes.fromhex(span.trace.traceId)
         return found
+
+    async def project_name(self, row: int) -> str | None:
+        relay_id = base64.b64encode(f"Project:{row}".encode()).decode()
+        said = await self.client.ask(_PROJECT, {"id": relay_id}, dict[str, _Project | None])
+        return next((one.name for one in said.values() if one is not None), None)
 
 
 def _spans_query(span_ids: Sequence[bytes]) -> str:

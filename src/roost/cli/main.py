@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from roost.cli import cells, doctor, explain, gateway, keeper, keys, link, switch, tenants, up
+from roost.cli import (
+    cells,
+    doctor,
+    explain,
+    gateway,
+    ingest,
+    keeper,
+    keys,
+    link,
+    switch,
+    tenants,
+    up,
+)
 from roost.cli.console import fail
 from roost.errors import RoostError
 
@@ -26,6 +38,7 @@ app.command()(explain.explain)
 app.add_typer(tenants.app, name="tenants", help="Who owns data.")
 app.add_typer(keys.app, name="keys", help="Keys for SDKs and scripts.")
 app.add_typer(cells.app, name="cells", help="The Phoenix of each tenant.")
+app.add_typer(ingest.app, name="ingest", help="Spans on their way into Phoenix.")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from roost.cells.client import CellClient
-from roost.cells.ledger import ledger_of
+from roost.cells.ledger import SqliteLedger, ledger_of
 from roost.cells.people import CellUser, cell_user, service_user
 from roost.cells.sign_in import SignIn
 from roost.cells.writer import CellWriter
@@ -71,6 +71,15 @@ class Desk:
                 token_of,
                 partial(self._is_running, tenant, client.instance),
             )
+
+    async def project_name(self, tenant: Tenant, row: int) -> str | None:
+        """The name of the project with that row id in the tenant's cell; a managed one need not be
+        awake for it."""
+        database = await self._database(tenant)
+        if database is not None and await (ledger := SqliteLedger(database)).is_readable():
+            return await ledger.project_name(row)
+        async with self.connected(tenant) as cell:
+            return await cell.ledger.project_name(row)
 
     async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]:
         return [await self.attached.row(tenant) or self.managed.row(tenant) for tenant in tenants]

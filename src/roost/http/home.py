@@ -3,6 +3,8 @@
 Rule: what is taken here stands in the log before anybody is told so; everything else follows it.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +18,8 @@ from roost.log.base import Entry, Kind, Log, Position
 from roost.log.records import Deletion, encoded
 from roost.model import Tenant
 from roost.storage.progress import Emptied, Parked, Progress
+
+DRAIN_S = 20.0
 
 
 @dataclass(slots=True)
@@ -45,19 +49,28 @@ class Home:
         if deletion.project is not None:
             await self.progress.empty(Emptied(deletion.project, position, deletion.before))
 
-    async def is_idle(self) -> bool:
+    async def drained(self, within_s: float = DRAIN_S) -> bool:
+        """Whether all that was taken is in Phoenix, waiting for it that long at most."""
+        end = self.log.extent.last
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.forward.settled(end)
+                return True
+        return False
+
+    @property
+    def is_idle(self) -> bool:
         """Nobody waits for anything in it."""
-        cursor = await self.progress.cursor()
-        return cursor >= self.log.extent.last and self.index.cursor >= self.log.extent.last
+        end = self.log.extent.last
+        return self.forward.cursor >= end and self.index.cursor >= end
 
     async def row(self) -> m.IngestRow:
         extent = self.log.extent
-        cursor = await self.progress.cursor()
         settled = await self.progress.settled()
         return m.IngestRow(
             tenant=self.tenant.slug,
             received=extent.last,
-            settled=cursor,
+            settled=self.forward.cursor,
             indexed=self.index.cursor,
             unconfirmed=self.forward.unconfirmed,
             confirmed=settled.confirmed,
@@ -66,7 +79,7 @@ class Home:
             parked=await self.progress.parked_count(),
             waiting=await self.progress.waiting_count(),
             stored_bytes=extent.stored_bytes,
-            oldest_pending_s=await self._oldest_pending_s(Position(cursor)),
+            oldest_pending_s=await self._oldest_pending_s(),
             fault=self.forward.fault,
         )
 
@@ -91,8 +104,8 @@ class Home:
             await self.progress.unpark([row.id for row in there])
         return len(bodies)
 
-    async def _oldest_pending_s(self, cursor: Position) -> float:
-        records = await self.log.read(cursor, 1)
+    async def _oldest_pending_s(self) -> float:
+        records = await self.log.read(self.forward.cursor, 1)
         return max(0.0, self.clock() - records[0].at) if records else 0.0
 
 

@@ -82,7 +82,7 @@ class Homes:
             if not task.done() or task.cancelled() or task.exception() is not None:
                 continue
             home = task.result()
-            if self.clock() - home.used_at >= after_s and await home.is_idle():
+            if self.clock() - home.used_at >= after_s and home.is_idle:
                 await self._close(tenant_id)
 
     async def _enter(self, tenant: Tenant) -> Home:

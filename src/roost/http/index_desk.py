@@ -4,32 +4,28 @@ Rule: records are applied in order by one thread; whoever asks reads beside it.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TypeVar
 
+from roost.errors import Unavailable
+from roost.index import places
+from roost.index.home import Index
 from roost.index.rows import Applied
-from roost.log.base import Log, Position, Record
+from roost.log.base import Log, Position
 
 READ_BYTES = 1024 * 1024
-RETRY_S = 5.0
-
-log = logging.getLogger("roost.index")
-
-
-class Writing(Protocol):
-    @property
-    def cursor(self) -> Position: ...
-    def apply(self, records: Sequence[Record]) -> Applied: ...
+REACH_S = 20.0
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class IndexDesk:
     """`thread` has one worker, and nobody else applies anything."""
 
-    index: Writing
+    index: Index
     log: Log
     thread: ThreadPoolExecutor
     on_applied: Callable[[Applied], None]
@@ -51,7 +47,32 @@ class IndexDesk:
             async with self._moved:
                 self._moved.notify_all()
 
-    async def reached(self, position: Position) -> None:
-        """Returns once everything up to `position` is applied."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: self.cursor >= position)
+    async def known(self, span_ids: Sequence[str]) -> list[str]:
+        """Those of the spans (ids in hex) that the log has brought, up to its end."""
+        await self.reached(self.log.extent.last)
+        ids = [bytes.fromhex(one) for one in span_ids]
+        found = await self.read(lambda db: places.known(db, ids))
+        return [one.hex() for one in found]
+
+    async def failed(self, trace_ids: Collection[bytes], position: Position) -> Collection[bytes]:
+        """Those of the traces in which a span has failed, as far as the log went by then."""
+        await self.reached(position)
+        return await self.read(lambda db: places.failed(db, trace_ids))
+
+    async def earlier(self, trace_id: bytes, before: Position) -> list[tuple[Position, int]]:
+        return await self.read(lambda db: places.earlier(db, trace_id, before))
+
+    async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Asks the index on another thread; Unavailable where it takes too long."""
+        return await asyncio.to_thread(self.index.read, question)
+
+    async def reached(self, position: Position, within_s: float = REACH_S) -> None:
+        """Returns once everything up to `position` is applied. Unavailable where that takes too
+        long."""
+        try:
+            async with asyncio.timeout(within_s), self._moved:
+                await self._moved.wait_for(lambda: self.cursor >= position)
+        except TimeoutError:
+            raise Unavailable(
+                "The index is behind what was received; try again.", reason="index is behind"
+            ) from None

@@ -29,6 +29,7 @@ class CellDesk(Protocol):
 
     async def route(self, tenant: Tenant, person: m.Person) -> m.Route | m.Waking: ...
     async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]: ...
+    async def project_name(self, tenant: Tenant, row: int) -> str | None: ...
     def used(self, tenant_id: TenantId) -> None: ...
     async def stop(self, tenant: Tenant) -> None: ...
     async def remove(self, tenant_id: TenantId) -> None:
@@ -188,6 +189,15 @@ class KeeperApi:
         home = await self._home_by_id(append.tenant_id)
         return m.Appended(await home.append(Kind(append.kind), append.bodies))
 
+    async def known_spans(self, asked: m.SpanIds) -> list[str]:
+        """Those of them that the tenant has sent before."""
+        home = await self._home_by_id(asked.tenant_id)
+        return await home.index.known(asked.span_ids)
+
+    async def project_name(self, asked: m.ProjectId) -> m.ProjectName:
+        tenant = await self.control.tenants.by_id(asked.tenant_id)
+        return m.ProjectName(await self.cells.project_name(tenant, asked.row))
+
     async def ingest_status(self) -> list[m.IngestRow]:
         tenants = await self.control.tenants.all()
         return [await (await self.homes.of(tenant)).row() for tenant in tenants]
@@ -214,7 +224,10 @@ class KeeperApi:
         return await self.cells.rows(await self.control.tenants.all())
 
     async def stop_cell(self, name: m.TenantName) -> m.Done:
-        await self.cells.stop(await self.control.tenants.by_slug(name.tenant))
+        """What it has accepted and not stored yet is waited for, a little."""
+        tenant = await self.control.tenants.by_slug(name.tenant)
+        await (await self.homes.of(tenant)).drained()
+        await self.cells.stop(tenant)
         return m.Done()
 
     async def cell_logs(self, name: m.TenantName) -> m.Text:

@@ -46,6 +46,8 @@ def operations(api: KeeperApi) -> Mapping[str, Operation]:
         "cells/logs": (m.TenantName, api.cell_logs),
         "cells/attach": (m.Attach, api.attach_cell),
         "cells/detach": (m.TenantName, api.detach_cell),
+        "ingest/known": (m.SpanIds, api.known_spans),
+        "ingest/project": (m.ProjectId, api.project_name),
         "ingest/status": (None, api.ingest_status),
         "ingest/parked": (m.ParkedQuery, api.ingest_parked),
         "ingest/retry": (m.Retry, api.ingest_retry),

@@ -18,7 +18,7 @@ from roost.http.background import beside
 from roost.http.call import Call
 from roost.http.gate import ONLY_SPANS
 from roost.http.live_seats import Seats
-from roost.http.live_socket import TOKEN_PROTOCOL, Socket
+from roost.http.live_socket import PROTOCOL, TOKEN_PROTOCOL, Socket
 from roost.http.open_calls import OpenCalls
 from roost.http.principal import PrincipalOf
 from roost.http.routes import Match
@@ -118,34 +118,33 @@ class Live:
             await call.send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def _socket(self, call: Call, match: Match) -> None:
-        socket = Socket(call, self.patience.stall_s, self.patience.token_s)
+        """Accepted before anything is known: a browser shows its page no refusal of an upgrade,
+        but it does show how a socket was closed."""
         project = _project(call)
-        await socket.requested()
-        principal = None
-        if TOKEN_PROTOCOL not in socket.offered:
-            principal = await self._by_header(call, match)
+        socket = Socket(call, self.patience.stall_s, self.patience.token_s)
         await socket.accept()
         try:
-            if principal is None:
-                with self.seats.waiting():
-                    token = await socket.token()
-                bearer = (b"authorization", b"Bearer " + token.encode("latin-1", "replace"))
-                call = replace(call, headers=(*call.headers, bearer))
-                principal = await self.principal_of(call, match.tenant)
+            call, principal = await self._signed_in(socket, call, match)
             await self._frames(socket, call, principal, topic_of(principal, project))
         except RoostError as error:
             await socket.close(4000 + error.status, error.title)
         except OSError:
             pass  # the server's word for a client that is gone
 
-    async def _by_header(self, call: Call, match: Match) -> Principal | None:
-        """Who it is by cookie or bearer; None where a token may follow in the first message."""
-        try:
-            return await self.principal_of(call, match.tenant)
-        except NotSignedIn:
-            if call.header(b"authorization") is not None:
-                raise
-            return None
+    async def _signed_in(self, socket: Socket, call: Call, match: Match) -> tuple[Call, Principal]:
+        """Who it is, by what came with the upgrade or by the first message; and the call with all
+        that proves it."""
+        if TOKEN_PROTOCOL not in socket.offered:
+            try:
+                return call, await self.principal_of(call, match.tenant)
+            except NotSignedIn:
+                if PROTOCOL in socket.offered or call.header(b"authorization") is not None:
+                    raise
+        with self.seats.waiting():
+            token = await socket.token()
+        bearer = (b"authorization", b"Bearer " + token.encode("latin-1", "replace"))
+        call = replace(call, headers=(*call.headers, bearer))
+        return call, await self.principal_of(call, match.tenant)
 
     def _standing(self, call: Call, principal: Principal, topic: Topic) -> "_Standing":
         return _Standing(self.principal_of, call, principal, topic, self.patience.grace_s)

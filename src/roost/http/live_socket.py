@@ -16,8 +16,10 @@ from roost.live.channel import Watcher
 from roost.live.frames import Frame
 
 PROTOCOL = "roost.live"
+"""Offered by who has no token to send."""
 TOKEN_PROTOCOL = "roost.live.token"  # noqa: S105 (a subprotocol's name)
-"""Offered by who sends a token first, whatever cookies the browser adds."""
+"""Offered by who sends a token first, whatever cookies the browser adds. Without either, one is
+waited for where nothing else says who it is."""
 PROTOCOLS = (TOKEN_PROTOCOL, PROTOCOL)
 MESSAGE_BYTES_MAX = 8192
 NORMAL, NO_BYTES, NOT_ALLOWED, TOO_LARGE = 1000, 1003, 1008, 1009
@@ -45,11 +47,8 @@ class Socket:
     def offered(self) -> list[str]:
         return list(self.call.scope.get("subprotocols", ()))
 
-    async def requested(self) -> None:
-        """ASGI's first message."""
-        await self.call.receive()
-
     async def accept(self) -> None:
+        await self.call.receive()  # ASGI's first message: somebody asks
         chosen = next((name for name in PROTOCOLS if name in self.offered), None)
         await self.call.send({"type": "websocket.accept", "subprotocol": chosen})
 

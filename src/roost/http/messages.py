@@ -139,6 +139,26 @@ class Appended(Struct, frozen=True):
     position: int
 
 
+class SpanIds(Struct, frozen=True):
+    """Ids in hex."""
+
+    tenant_id: str
+    span_ids: list[str]
+
+
+class ProjectId(Struct, frozen=True):
+    """The row id that stands in a project's Relay id."""
+
+    tenant_id: str
+    row: int
+
+
+class ProjectName(Struct, frozen=True):
+    """None where there is no such project."""
+
+    name: str | None
+
+
 class IngestRow(Struct, frozen=True):
     """How a tenant's log is read. `received`, `settled` and `indexed` are positions in it; the rest
     counts spans but for `waiting`, which counts annotations. `fault` is why nothing goes on to

@@ -18,7 +18,7 @@ from roost.errors import Unavailable
 from roost.ingest.batch import Batch, halves, only, singles
 from roost.ingest.selection import Selection
 from roost.ingest.window import Place, Waiting, Window
-from roost.log.base import Kind, Log, Position, Record
+from roost.log.base import BEGINNING, Kind, Log, Position, Record
 from roost.log.records import Annotation, Deletion, annotations_of, deletion_of, encoded
 from roost.storage.progress import Parking, Progress, Settled
 
@@ -91,27 +91,39 @@ class Forward:
     select: Callable[[Record], Awaitable[Selection]]
     clock: Callable[[], float]
     pace: Pace = field(default_factory=Pace)
-    on_settled: Callable[[Position], None] = lambda position: None
     fault: str = ""
     """Why nothing goes on just now; "" while it does."""
     unconfirmed: int = 0
+    cursor: Position = BEGINNING
+    """Every record up to it is settled."""
+    _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
     _doubt: Doubt = field(default_factory=Doubt)
 
     async def run(self) -> None:
         """For ever: whenever the log holds more than the cell."""
+        await self.move(Position(await self.progress.cursor()))
         while True:
-            cursor = Position(await self.progress.cursor())
-            await self.log.wait(cursor)
+            await self.log.wait(self.cursor)
             try:
                 async with self.connect() as cell:
-                    await self._drain(cell, cursor)
+                    await self._drain(cell)
                 self.fault = ""
             except Unavailable as error:
                 self.fault = error.reason or error.message
                 await asyncio.sleep(error.retry_after_s or self.pace.busy_s)
 
-    async def _drain(self, cell: Cell, cursor: Position) -> None:
-        drain = _Drain(self, cell, Window(cursor), self._doubt)
+    async def settled(self, position: Position) -> None:
+        """Returns once every record up to `position` is settled."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.cursor >= position)
+
+    async def move(self, cursor: Position) -> None:
+        async with self._moved:
+            self.cursor = cursor
+            self._moved.notify_all()
+
+    async def _drain(self, cell: Cell) -> None:
+        drain = _Drain(self, cell, Window(self.cursor), self._doubt)
         try:
             await drain.run()
         except Unavailable:
@@ -289,7 +301,7 @@ class _Drain:
         self.parkings = []
         if cursor > before:
             self.doubt.deaths = 0
-            self.forward.on_settled(cursor)
+            await self.forward.move(cursor)
 
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
