@@ -9,9 +9,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from random import random
 from time import time
+from urllib.parse import urlsplit
 
 import aiohttp
 import uvicorn
@@ -46,6 +48,7 @@ from roost.model import Principal, Slug, Tenant, as_slug
 from roost.policy.paths import canonical_query
 
 BASE = "/api/phoenix"
+LIVE_JS = files("roost") / "static" / "live.js"
 DEADLINE_S = 10.0
 TENANTS = {
     Slug("acme"): Tenant(ACME, Slug("acme"), "Acme"),
@@ -69,14 +72,19 @@ class World:
     outlet: Outlet
     calls: OpenCalls
     seats: Seats
+    pulse: Pulse
+    patience: Patience
+    backlog_max: int
     key: MintedKey
     scopes: list[str] = field(default_factory=lambda: ["read"])
     people: dict[str, HostUser] = field(default_factory=people)
     url: str = ""
     raised: list[BaseException] = field(default_factory=list)
     """What the app raised: a server would have logged it as a fault."""
+    _gateway: AsyncExitStack = field(default_factory=AsyncExitStack)
     _keeper: AsyncExitStack = field(default_factory=AsyncExitStack)
     keeper_is_up: bool = False
+    takes_upgrades: bool = True
 
     @property
     def acme(self) -> Home:
@@ -89,6 +97,26 @@ class World:
     @property
     def live(self) -> str:
         return f"{self.url}{BASE}/t/acme/live"
+
+    async def start_gateway(self) -> None:
+        """With a hub of its own; at the same address as the last one."""
+        client = await self._gateway.enter_async_context(LiveClient(self.socket))
+        hub = await self._gateway.enter_async_context(
+            Hub(
+                client.feed,
+                client.since,
+                backlog_max=self.backlog_max,
+                chance=random,
+                pulse=self.pulse,
+            )
+        )
+        live = Live(_principal_of(self.proofs()), self.calls, hub, self.seats, self.patience)
+        port = urlsplit(self.url).port or 0
+        self.url = await self._gateway.enter_async_context(gateway(_app(self, live), port))
+
+    async def stop_gateway(self) -> None:
+        await self._gateway.aclose()
+        self._gateway = AsyncExitStack()
 
     async def start_keeper(self) -> None:
         self.outlet = self.homes.outlet(heartbeat_s=5.0)
@@ -134,26 +162,25 @@ async def world(
     patience: Patience | None = None,
     backlog_max: int = 256,
     seats: Seats | None = None,
-    port: int = 0,
 ) -> AsyncIterator[World]:
     homes = Homes()
     calls = OpenCalls(recheck_s=recheck_s)
-    at = World(homes, folder / "k.sock", homes.outlet(), calls, seats or Seats(), mint())
+    at = World(
+        homes,
+        folder / "k.sock",
+        homes.outlet(),
+        calls,
+        seats or Seats(),
+        pulse or Pulse(heartbeat_s=30.0, pace_s=0.01),
+        patience or Patience(),
+        backlog_max,
+        mint(),
+    )
     async with AsyncExitStack() as stack:
         await at.start_keeper()
         stack.push_async_callback(at.stop_keeper)
-        client = await stack.enter_async_context(LiveClient(at.socket))
-        hub = await stack.enter_async_context(
-            Hub(
-                client.feed,
-                client.since,
-                backlog_max=backlog_max,
-                chance=random,
-                pulse=pulse or Pulse(heartbeat_s=30.0, pace_s=0.01),
-            )
-        )
-        live = Live(_principal_of(at.proofs()), calls, hub, at.seats, patience or Patience())
-        at.url = await stack.enter_async_context(gateway(_app(at, live), port))
+        stack.push_async_callback(at.stop_gateway)
+        await at.start_gateway()
         yield at
 
 
@@ -191,10 +218,16 @@ def _principal_of(proofs: Proofs):  # type: ignore[no-untyped-def]
 
 def _app(at: World, live: Live) -> Problems:
     """What dispatch does for `/live`: guard, path, row."""
+    pages = {"/page": b"<!DOCTYPE html><title>host</title>", "/live.js": LIVE_JS.read_bytes()}
     guard = Guard(frozenset(), frozenset({"https://partner.example"}), loopback=True)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in pages:
+            await _show(pages[scope["path"]], send)
+            return
         guard.check(scope)
+        if scope["type"] == "websocket" and not at.takes_upgrades:
+            raise NotFound
         segments = tuple(filter(None, scope["path"].removeprefix(BASE).split("/")))
         slug = as_slug(segments[1]) if segments[0] == "t" else None
         if segments[-1] != "live":
@@ -218,6 +251,13 @@ def _app(at: World, live: Live) -> Problems:
             raise
 
     return Problems(app)
+
+
+async def _show(body: bytes, send: Send) -> None:
+    kind = b"text/html" if body.startswith(b"<") else b"text/javascript"
+    headers = [(b"content-type", kind), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _cookie(scope: Scope) -> str:

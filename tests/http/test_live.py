@@ -296,7 +296,7 @@ async def test_a_foreign_page_opens_no_socket_by_cookie(tmp_path: Path) -> None:
 TOKEN_FIRST = ("roost.live.token",)
 
 
-@pytest.mark.parametrize("protocols", [TOKEN_FIRST, ("roost.live",), ()], ids=str)
+@pytest.mark.parametrize("protocols", [TOKEN_FIRST, ()], ids=str)
 async def test_a_key_may_come_in_the_first_message(
     tmp_path: Path, protocols: tuple[str, ...]
 ) -> None:
@@ -313,22 +313,32 @@ async def test_a_key_may_come_in_the_first_message(
     "first", ['{"token": "rk_wrong"}', '{"token": 1}', "[]", "", '{"type":"resume","id":"x"}']
 )
 async def test_what_is_no_token_ends_the_socket(tmp_path: Path, first: str) -> None:
-    async with world(tmp_path) as at, socket(at) as one:
+    async with world(tmp_path) as at, socket(at, protocols=TOKEN_FIRST) as one:
         await one.ws.send_str(first)
         assert await one.next() is None
         assert one.ws.close_code == 4401
 
 
 async def test_a_token_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
-    async with world(tmp_path, patience=Patience(token_s=0.05)) as at, socket(at) as one:
+    soon = Patience(token_s=0.05)
+    async with world(tmp_path, patience=soon) as at, socket(at, protocols=()) as one:
         assert await one.next() is None
         assert one.ws.close_code == 4401
 
 
+@pytest.mark.parametrize(("user", "code"), [("", 4401), ("gus", 4404)])
+async def test_a_socket_that_may_not_be_is_closed_with_its_status(
+    tmp_path: Path, user: str, code: int
+) -> None:
+    async with world(tmp_path) as at, socket(at, user) as one:
+        assert await one.next() is None
+        assert one.ws.close_code == code
+
+
 async def test_sockets_without_a_token_are_few(tmp_path: Path) -> None:
-    async with world(tmp_path, seats=Seats(unnamed=1)) as at, socket(at):
+    async with world(tmp_path, seats=Seats(unnamed=1)) as at, socket(at, protocols=()):
         await until(lambda: at.seats._waiting == 1)
-        async with socket(at) as one:
+        async with socket(at, protocols=TOKEN_FIRST) as one:
             assert await one.next() is None
             assert one.ws.close_code == 4503
 
