@@ -1,7 +1,7 @@
 """What can be asked about traces, sessions and usage.
 
-Rule: plain values, checked where they are made; a query that is made of them needs no further check.
-Times are in microseconds since the epoch, a range is [since, until).
+Rule: plain values, checked where they are made; a query made of them needs no further check. Times
+are in microseconds since the epoch, a range is [since, until).
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from roost.errors import BadRequest
 PAGE_ROWS = 50
 MAX_PAGE_ROWS = 500
 MAX_TEXT_CHARS = 200
+_GREATEST = 1 << 62
 
 
 class Status(StrEnum):
@@ -84,6 +85,12 @@ class TraceFilter:
     def __post_init__(self) -> None:
         if len(self.text) > MAX_TEXT_CHARS:
             raise BadRequest(f"search for at most {MAX_TEXT_CHARS} characters")
+        for number in (
+            self.since_us, self.until_us, self.min_tokens, self.max_tokens, self.min_latency_us,
+            self.max_latency_us, self.min_cost_usd, self.max_cost_usd,
+        ):  # fmt: skip
+            if number is not None and not abs(number) < _GREATEST:
+                raise BadRequest(f"{number} is not a number that can be filtered by")
 
 
 class Dimension(StrEnum):
@@ -138,3 +145,7 @@ class UsageQuery:
     user: str | None = None
     max_groups: int = 20
     """The rest is one more group, named None."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.since_us <= self.until_us < _GREATEST:
+            raise BadRequest("a range of time begins after 1970 and before it ends")

@@ -4,7 +4,7 @@ Rule: plain values. Times in microseconds since the epoch, costs in US dollars, 
 writes them in hex.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -79,7 +79,7 @@ class Facets:
 
     counted: int
     whole: bool
-    values: dict[Dimension, Sequence[FacetValue]]
+    values: Mapping[Dimension, Sequence[FacetValue]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,10 @@ CREATE TABLE project (
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, traces INTEGER NOT NULL
 );
 
--- Times in µs, costs in nano-dollars. owner: the user who may see it as their own, else 0.
--- user: the first one that a span named. changed: position of the last record that touched it.
+-- Times in µs, costs in nano-dollars, -1 for an unknown one.
+-- owner: the user who may see it as their own, else 0. user: the first one that a span named.
+-- labels: JSON, the (dimension, value) pairs of its spans, where they are more than the columns
+-- model, provider, user and kinds say. changed: position of the last record that touched it.
 CREATE TABLE trace (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   trace_id BLOB NOT NULL UNIQUE,
@@ -50,11 +52,12 @@ CREATE TABLE trace (
   prompt INTEGER NOT NULL,
   completion INTEGER NOT NULL,
   tokens INTEGER NOT NULL,
-  cost INTEGER,
+  cost INTEGER NOT NULL,
   unpriced INTEGER NOT NULL,
   model INTEGER NOT NULL,
   provider INTEGER NOT NULL,
   kinds INTEGER NOT NULL,
+  labels TEXT NOT NULL,
   next_n INTEGER NOT NULL,
   changed INTEGER NOT NULL
 );
@@ -65,15 +68,14 @@ CREATE INDEX trace_by_cost ON trace (project, cost);
 CREATE INDEX trace_by_spans ON trace (project, spans);
 CREATE INDEX trace_by_errors ON trace (project, errors);
 CREATE INDEX trace_by_name ON trace (project, name);
-CREATE INDEX trace_by_session ON trace (session, start) WHERE session;
-CREATE INDEX trace_by_owner ON trace (owner, start) WHERE owner;
 CREATE INDEX trace_by_change ON trace (changed);
 
 CREATE TABLE preview (
   trace INTEGER PRIMARY KEY, input TEXT NOT NULL, output TEXT NOT NULL
 );
 
--- Which traces have a value, newest first or oldest: what every single-equality filter walks.
+-- Which traces have a value, by start: what every filter for one value walks, and an end user's
+-- whole view. See `postings.Posted` for the dimensions.
 CREATE TABLE posting (
   dimension INTEGER NOT NULL, value INTEGER NOT NULL, project INTEGER NOT NULL,
   start INTEGER NOT NULL, trace INTEGER NOT NULL,
@@ -92,7 +94,7 @@ CREATE TABLE span (
   end INTEGER NOT NULL,
   model INTEGER NOT NULL,
   provider INTEGER NOT NULL,
-  user INTEGER,
+  user INTEGER NOT NULL,
   session INTEGER NOT NULL,
   prompt INTEGER,
   completion INTEGER,
@@ -115,11 +117,12 @@ CREATE TABLE session (
   word INTEGER PRIMARY KEY, project INTEGER NOT NULL, start INTEGER NOT NULL,
   end INTEGER NOT NULL, traces INTEGER NOT NULL
 );
-CREATE INDEX session_by_end ON session (project, end);
+CREATE INDEX session_by_end ON session (end);
+CREATE INDEX session_by_project ON session (project, end);
 
--- target: a trace's or span's id as bytes, or a session's id as text. trace: 0 until it is known.
+-- target: a trace's or span's id in hex, or a session's id. trace: 0 while it is not known.
 CREATE TABLE annotation (
-  of TEXT NOT NULL, target NOT NULL, name TEXT NOT NULL, identifier TEXT NOT NULL,
+  of TEXT NOT NULL, target TEXT NOT NULL, name TEXT NOT NULL, identifier TEXT NOT NULL,
   trace INTEGER NOT NULL, annotator_kind TEXT NOT NULL, label TEXT, score REAL, explanation TEXT,
   subject TEXT NOT NULL, subject_name TEXT NOT NULL, at INTEGER NOT NULL,
   PRIMARY KEY (of, target, name, identifier)
@@ -127,15 +130,17 @@ CREATE TABLE annotation (
 CREATE INDEX annotation_by_label ON annotation (name, label, trace) WHERE trace;
 CREATE INDEX annotation_by_score ON annotation (name, score, trace) WHERE trace;
 CREATE INDEX annotation_by_trace ON annotation (trace) WHERE trace;
+CREATE INDEX annotation_waiting ON annotation (of) WHERE trace = 0 AND of <> 'session';
 
 -- Tombstones.
 CREATE TABLE gone_trace (trace_id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE gone_span (span_id INTEGER PRIMARY KEY);
 
--- What watchers that come back must be told to let go of: owner NULL, everybody; else that user.
+-- What watchers that come back must be told to let go of: `owner` saw it until then; whoever sees
+-- everything did as well, and no longer does where it was deleted.
 CREATE TABLE removal (
   id INTEGER PRIMARY KEY AUTOINCREMENT, position INTEGER NOT NULL, trace_id BLOB NOT NULL,
-  owner INTEGER
+  owner INTEGER NOT NULL, deleted INTEGER NOT NULL
 );
 CREATE INDEX removal_by_position ON removal (position);
 
@@ -146,7 +151,8 @@ CREATE TABLE usage (
   model INTEGER NOT NULL, provider INTEGER NOT NULL,
   spans INTEGER NOT NULL, errors INTEGER NOT NULL, traces INTEGER NOT NULL, failed INTEGER NOT NULL,
   prompt INTEGER NOT NULL, completion INTEGER NOT NULL, cached INTEGER NOT NULL,
-  reasoning INTEGER NOT NULL, cost INTEGER NOT NULL, unpriced INTEGER NOT NULL, sketch BLOB NOT NULL,
+  reasoning INTEGER NOT NULL, cost INTEGER NOT NULL, unpriced INTEGER NOT NULL,
+  sketch BLOB NOT NULL,
   PRIMARY KEY (grain, call, bucket, project, model, provider)
 ) WITHOUT ROWID;
 
@@ -156,10 +162,11 @@ CREATE TABLE user_usage (
   model INTEGER NOT NULL, provider INTEGER NOT NULL, user INTEGER NOT NULL, own INTEGER NOT NULL,
   spans INTEGER NOT NULL, errors INTEGER NOT NULL, traces INTEGER NOT NULL, failed INTEGER NOT NULL,
   prompt INTEGER NOT NULL, completion INTEGER NOT NULL, cached INTEGER NOT NULL,
-  reasoning INTEGER NOT NULL, cost INTEGER NOT NULL, unpriced INTEGER NOT NULL, sketch BLOB NOT NULL,
-  PRIMARY KEY (user, grain, call, bucket, project, model, provider, own)
+  reasoning INTEGER NOT NULL, cost INTEGER NOT NULL, unpriced INTEGER NOT NULL,
+  sketch BLOB NOT NULL,
+  PRIMARY KEY (grain, call, bucket, user, project, model, provider, own)
 ) WITHOUT ROWID;
-CREATE INDEX user_usage_by_time ON user_usage (grain, call, bucket);
+CREATE INDEX user_usage_by_user ON user_usage (user, grain, call, bucket);
 """
 
 FULL_TEXT = """
@@ -174,4 +181,6 @@ PRAGMAS = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA temp_store = MEMORY;
+PRAGMA secure_delete = FAST;
+PRAGMA cache_size = -65536;
 """

@@ -1,8 +1,8 @@
 """Whose eyes a query answers for.
 
-Rule 1: every query takes a Viewer, and none has a default. Rule 2: a viewer is part of what is asked
-of the database, never a sieve behind it: counts, facets and cursors are those of a home that holds
-nothing but what the viewer may see.
+Rule 1: every query takes a Viewer, and none has a default. Rule 2: a viewer is part of what is
+asked of the database, never a sieve behind it: counts, facets and cursors are those of a home that
+holds nothing but what the viewer may see.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,137 @@
+"""The index of one home: opened, fed and asked.
+
+Rule: one thread at a time feeds it, any number ask it; who asks sees the state after some whole
+transaction and never waits for the writer.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+from typing import TypeVar
+
+from roost.index import schema
+from roost.index.prices import GenaiPrices, Price
+from roost.index.queries import Queries
+from roost.index.reading import Readers
+from roost.index.rows import Applied
+from roost.index.writer import Writer
+from roost.log.base import Position, Record
+from roost.log.records import LoggedSpan
+
+T = TypeVar("T")
+T = TypeVar("T")
+_COMPANIONS = ("", "-wal", "-shm")
+
+
+class Index:
+    """`Index.open` makes one. `queries` may be asked from any thread; `apply`, `absorb` and
+    `sweep` belong to the home's writer thread."""
+
+    def __init__(
+        self, db: sqlite3.Connection, readers: Readers, writer: Writer, price_source: str
+    ) -> None:
+        self._db = db
+        self._readers = readers
+        self._writer = writer
+        self.queries = Queries(readers, price_source)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        price: Price | None = None,
+        price_source: str = GenaiPrices.source,
+        full_text: bool = True,
+        deadline_s: float = 5.0,
+        readers: int = 4,
+    ) -> "Index":
+        """Begins anew, at position 0, where the file is of another version, was made with the other
+        `full_text`, or is no database. `deadline_s` is what one query may take, `readers` how many
+        are answered at once."""
+        fingerprint = f"{schema.VERSION} {'with' if full_text else 'without'} text"
+        db = _opened(path, fingerprint)
+        writer = Writer(db, price or GenaiPrices(), full_text)
+        return cls(db, Readers(path, readers, deadline_s), writer, price_source)
+
+    @property
+    def cursor(self) -> Position:
+        """The last record that is in the tables."""
+        return self._writer.cursor
+
+    def apply(self, records: Sequence[Record]) -> Applied:
+        """One transaction with the effects of all of them and the cursor."""
+        return self._writer.apply(records)
+
+    def absorb(self, spans: Sequence[LoggedSpan]) -> Applied:
+        """Spans that the cell made itself and the log does not hold."""
+        return self._writer.absorb(spans)
+
+    def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Asks one state of the tables, from any thread; for the home itself, not for a viewer."""
+        with self._readers.borrowed() as db:
+            return question(db)
+
+    def sweep(self) -> None:
+        """Takes out of the file what deletions left in it: words that nothing names any more, and
+        deleted terms of the full text. Some seconds where there is much."""
+        self._writer.sweep()
+
+    def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Asks for the home itself, not for a viewer, of one state of the index; Unavailable as in
+        `queries`."""
+        with self._readers.borrowed() as db:
+            return question(db)
+
+    def close(self) -> None:
+        self._readers.close()
+        self._db.close()
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def erase(path: Path) -> None:
+    """The file and its companions; the next `open` begins at position 0."""
+    for companion in _COMPANIONS:
+        path.with_name(path.name + companion).unlink(missing_ok=True)
+
+
+def _opened(path: Path, fingerprint: str) -> sqlite3.Connection:
+    try:
+        db = _connected(path)
+        if _fingerprint(db) == fingerprint:
+            return db
+        db.close()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+    erase(path)
+    db = _connected(path)
+    db.executescript(schema.META + schema.TABLES + schema.FULL_TEXT)
+    db.execute("INSERT INTO meta VALUES ('fingerprint', ?)", (fingerprint,))
+    return db
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db.executescript(schema.PRAGMAS)
+    return db
+
+
+def _fingerprint(db: sqlite3.Connection) -> str | None:
+    made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+    if made is None:
+        return None
+    row = db.execute("SELECT value FROM meta WHERE key = 'fingerprint'").fetchone()
+    return str(row[0]) if row else None

@@ -1,0 +1,79 @@
+"""Latencies as a histogram that can be added and subtracted: quantiles of any sum of hours.
+
+Rule: a sketch is one integer of 512 lanes of 32 bits, lane i counting the latencies from
+GAMMA^(i-1) to GAMMA^i microseconds. So adding sketches is adding integers, exactly, in any order,
+and taking one out again is subtracting it. A quantile is within RELATIVE_ERROR of the true one, up
+to 20 hours.
+"""
+
+import math
+import sys
+from collections.abc import Sequence
+
+RELATIVE_ERROR = 0.025
+GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+LANES = 512
+LANE_BYTES = 4
+EMPTY = 0
+
+_SCALE = 1 / math.log(GAMMA)
+
+
+def one(latency_us: int) -> int:
+    """The sketch of one latency; below a microsecond counts as one."""
+    return 1 << (32 * lane_of(latency_us))
+
+
+def lane_of(latency_us: int) -> int:
+    """
+    >>> lane_of(-5), lane_of(1), lane_of(2), lane_of(10**15)
+    (0, 0, 14, 511)
+    """
+    if latency_us <= 1:
+        return 0
+    return min(math.ceil(math.log(latency_us) * _SCALE), LANES - 1)
+
+
+def packed(sketch: int) -> bytes:
+    """As it is stored: the first lane that counts, then the lanes up to the last."""
+    if not sketch:
+        return b""
+    first = ((sketch & -sketch).bit_length() - 1) // 32
+    lanes = sketch >> (32 * first)
+    return first.to_bytes(2, "little") + lanes.to_bytes((lanes.bit_length() + 7) // 8, "little")
+
+
+def unpacked(stored: bytes) -> int:
+    if not stored:
+        return EMPTY
+    return int.from_bytes(stored[2:], "little") << (32 * int.from_bytes(stored[:2], "little"))
+
+
+def quantiles(sketch: int, shares: Sequence[float]) -> list[float | None]:
+    """In microseconds, each of `shares` between 0 and 1, ascending; None of an empty sketch.
+
+    >>> [round(found) for found in quantiles(one(1000) + one(2000), [0.5, 0.9])]
+    [1019, 1951]
+    """
+    counts = memoryview(sketch.to_bytes(LANES * LANE_BYTES, sys.byteorder)).cast("I").tolist()
+    if sys.byteorder == "big":
+        counts.reverse()
+    total = sum(counts)
+    if not total:
+        return [None] * len(shares)
+    return _walk(counts, [max(1, math.ceil(share * total)) for share in shares])
+
+
+def _walk(counts: Sequence[int], ranks: Sequence[int]) -> list[float | None]:
+    found: list[float | None] = []
+    seen = 0
+    for lane, count in enumerate(counts):
+        seen += count
+        while len(found) < len(ranks) and seen >= ranks[len(found)]:
+            found.append(_middle(lane))
+    return found
+
+
+def _middle(lane: int) -> float:
+    """Of the lane's two ends, so that neither is further than the error."""
+    return 1.0 if lane == 0 else 2 * GAMMA**lane / (GAMMA + 1)
