@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -33,7 +33,7 @@ class Wire:
     feeds: set["asyncio.Task[None]"] = field(default_factory=set)
     asked: list[Topic] = field(default_factory=list)
 
-    async def feed(self, tenant_id: TenantId, after: Place | None) -> AsyncIterator[Line]:
+    async def feed(self, tenant_id: TenantId, after: Place | None) -> AsyncGenerator[Line, None]:
         if self.is_down:
             raise Unavailable(reason="down")
         self.opened += 1

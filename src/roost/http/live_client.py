@@ -5,7 +5,7 @@ follows comes back with their place.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import aiohttp
@@ -38,7 +38,7 @@ class LiveClient:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def feed(self, tenant_id: TenantId, after: Place | None) -> AsyncIterator[Line]:
+    async def feed(self, tenant_id: TenantId, after: Place | None) -> AsyncGenerator[Line, None]:
         """A tenant's changes; ends where the keeper ends."""
         body = encode(Follow(tenant_id, after))
         timeout = aiohttp.ClientTimeout(total=None, sock_read=self._silence_s)

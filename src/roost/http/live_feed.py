@@ -4,7 +4,7 @@ Rule: lines are msgpack behind their length in four bytes, so that no row can be
 end of one. The first line is there before the answer begins: a refusal is a status, not a cut.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -59,9 +59,9 @@ def _endpoint(
     return endpoint
 
 
-async def _framed(first: Line, rest: "AsyncIterator[Line]") -> AsyncIterator[bytes]:
+async def _framed(first: Line, rest: AsyncGenerator[Line, None]) -> AsyncIterator[bytes]:
     yield framed(first)
-    async with aclosing(rest) as lines:  # type: ignore[type-var]
+    async with aclosing(rest) as lines:
         async for line in lines:
             yield framed(line)
 

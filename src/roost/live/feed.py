@@ -6,7 +6,8 @@ told that nothing happened.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import assert_never
 
 from roost.errors import NotFound, NotSignedIn, RoostError, Unavailable
@@ -21,7 +22,7 @@ PAUSE_FIRST_S, PAUSE_MAX_S = 0.1, 5.0
 
 log = logging.getLogger("roost.live")
 
-OpenFeed = Callable[[TenantId, Place | None], AsyncIterator[Line]]
+OpenFeed = Callable[[TenantId, Place | None], AsyncGenerator[Line, None]]
 """A tenant's changes behind that place, or from now. NotFound where there is no such tenant,
 Unavailable where the keeper does not answer (any more)."""
 
@@ -86,9 +87,10 @@ class Feed:
         while True:
             try:
                 after = self._place if self._opened.is_set() else None
-                async for line in self._open(self._tenant_id, after):
-                    self._take(line)
-                    pause_s = PAUSE_FIRST_S
+                async with aclosing(self._open(self._tenant_id, after)) as lines:
+                    async for line in lines:
+                        self._take(line)
+                        pause_s = PAUSE_FIRST_S
             except NotFound as gone:
                 self._end(gone)
                 return

@@ -7,7 +7,7 @@ that nothing falls between.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -69,7 +69,7 @@ class Outlet:
         for tenant_id in list(self._queues):
             self.end(tenant_id)
 
-    async def feed(self, tenant_id: TenantId, after: Place | None) -> AsyncIterator[Line]:
+    async def feed(self, tenant_id: TenantId, after: Place | None) -> AsyncGenerator[Line, None]:
         """An `Opened`, what was missed since `after`, then what is published, with heartbeats."""
         with self._joined(tenant_id) as queue:
             place = await self._history.place(tenant_id)
