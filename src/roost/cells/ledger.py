@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +22,43 @@ KNOWN_4aad9107d196S = frozenset({"4aad9107d196"})
 _IDS_AT_ONCE = 500
 _ALIASES_AT_ONCE = 50
 _BUSY_S = 2.0
-_PROJECT = "query RoostProject($id: ID!) { node(id: $id) { ... on Project { name } } }"
 _UNREADABLE = "The database of this tenant's Phoenix cannot be read just now."
+
+
+class Node(StrEnum):
+    """Types of Phoenix's Relay ids, `base64("Project:1")`."""
+
+    PROJECT = "Project"
+    TRACE = "Trace"
+    SPAN = "Span"
+    SESSION = "ProjectSession"
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    sql: str
+    field: str
+
+
+_NAMES: Mapping[Node, _Name] = {
+    Node.PROJECT: _Name("SELECT name FROM projects WHERE id = ?", "name"),
+    Node.TRACE: _Name("SELECT trace_id FROM traces WHERE id = ?", "traceId"),
+    Node.SPAN: _Name("SELECT span_id FROM spans WHERE id = ?", "spanId"),
+    Node.SESSION: _Name("SELECT session_id FROM project_sessions WHERE id = ?", "sessionId"),
+}
+
+
+def relay_row(text: str, node: Node) -> int | None:
+    """The row id in a Relay id of that type, or None where it is none.
+
+    >>> relay_row("UHJvamVjdDoxMg==", Node.PROJECT), relay_row("default", Node.PROJECT)
+    (12, None)
+    """
+    try:
+        kind, _, row = base64.b64decode(text, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return int(row) if kind == node and row.isdecimal() and row.isascii() else None
 
 
 class Ledger(Protocol):
@@ -30,8 +66,9 @@ class Ledger(Protocol):
         """Of those spans the ones that the cell holds, each with the trace it holds it under.
         Unavailable where it cannot be read."""
 
-    async def project_name(self, row: int) -> str | None:
-        """The name of the project with that row id, or None."""
+    async def name_of(self, node: Node, row: int) -> str | None:
+        """What Phoenix's row id stands for, or None: a project's name, a trace's or span's id in
+        hex, a session's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +90,13 @@ class SqliteLedger:
             raise Unavailable(_UNREADABLE, reason=f"ledger: {error}") from None
         return found
 
-    async def project_name(self, row: int) -> str | None:
-        return await asyncio.to_thread(self._project_name, row)
+    async def name_of(self, node: Node, row: int) -> str | None:
+        return await asyncio.to_thread(self._name_of, node, row)
 
-    def _project_name(self, row: int) -> str | None:
+    def _name_of(self, node: Node, row: int) -> str | None:
         try:
             with closing(self._connect()) as connection:
-                query = "SELECT name FROM projects WHERE id = ?"
-                found = connection.execute(query, (row,)).fetchone()
+                found = connection.execute(_NAMES[node].sql, (row,)).fetchone()
         except sqlite3.Error as error:
             raise Unavailable(_UNREADABLE, reason=f"ledger: {error}") from None
         return None if found is None else str(found[0])
@@ -94,7 +130,7 @@ def _stored(
 
 
 @dataclass(frozen=True, slots=True)
-class _Project:
+class _Named:
     name: str
 
 
@@ -124,9 +160,13 @@ class ApiLedger:
                 found[bytes.fromhex(span.spanId)] = bytes.fromhex(span.trace.traceId)
         return found
 
-    async def project_name(self, row: int) -> str | None:
-        relay_id = base64.b64encode(f"Project:{row}".encode()).decode()
-        said = await self.client.ask(_PROJECT, {"id": relay_id}, dict[str, _Project | None])
+    async def name_of(self, node: Node, row: int) -> str | None:
+        relay_id = base64.b64encode(f"{node}:{row}".encode()).decode()
+        query = (
+            "query RoostName($id: ID!) { node(id: $id) "
+            f"{{ ... on {node} {{ name: {_NAMES[node].field} }} }} }}"
+        )
+        said = await self.client.ask(query, {"id": relay_id}, dict[str, _Named | None])
         return next((one.name for one in said.values() if one is not None), None)
 
 

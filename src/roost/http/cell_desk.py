@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from roost.cells.client import CellClient
-from roost.cells.ledger import SqliteLedger, ledger_of
+from roost.cells.ledger import Node, SqliteLedger, ledger_of
 from roost.cells.people import CellUser, cell_user, service_user
 from roost.cells.sign_in import SignIn
 from roost.cells.writer import CellWriter
@@ -72,14 +72,13 @@ class Desk:
                 partial(self._is_running, tenant, client.instance),
             )
 
-    async def project_name(self, tenant: Tenant, row: int) -> str | None:
-        """The name of the project with that row id in the tenant's cell; a managed one need not be
-        awake for it."""
+    async def name_of(self, tenant: Tenant, node: Node, row: int) -> str | None:
+        """What a row id of the tenant's cell stands for; a managed cell need not be awake."""
         database = await self._database(tenant)
         if database is not None and await (ledger := SqliteLedger(database)).is_readable():
-            return await ledger.project_name(row)
+            return await ledger.name_of(node, row)
         async with self.connected(tenant) as cell:
-            return await cell.ledger.project_name(row)
+            return await cell.ledger.name_of(node, row)
 
     async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]:
         return [await self.attached.row(tenant) or self.managed.row(tenant) for tenant in tenants]

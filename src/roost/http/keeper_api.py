@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from roost.cells.ledger import Node
 from roost.errors import BadRequest, NotSignedIn
 from roost.http import messages as m
 from roost.http.broadcast import Broadcast
@@ -29,7 +30,7 @@ class CellDesk(Protocol):
 
     async def route(self, tenant: Tenant, person: m.Person) -> m.Route | m.Waking: ...
     async def rows(self, tenants: list[Tenant]) -> list[m.CellRow]: ...
-    async def project_name(self, tenant: Tenant, row: int) -> str | None: ...
+    async def name_of(self, tenant: Tenant, node: Node, row: int) -> str | None: ...
     def used(self, tenant_id: TenantId) -> None: ...
     async def stop(self, tenant: Tenant) -> None: ...
     async def remove(self, tenant_id: TenantId) -> None:
@@ -196,7 +197,7 @@ class KeeperApi:
 
     async def project_name(self, asked: m.ProjectId) -> m.ProjectName:
         tenant = await self.control.tenants.by_id(asked.tenant_id)
-        return m.ProjectName(await self.cells.project_name(tenant, asked.row))
+        return m.ProjectName(await self.cells.name_of(tenant, Node.PROJECT, asked.row))
 
     async def ingest_status(self) -> list[m.IngestRow]:
         tenants = await self.control.tenants.all()
