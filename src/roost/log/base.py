@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, Protocol
 
+from roost.errors import Unavailable
+
 Position = NewType("Position", int)
 """1, 2, 3, …; 0 stands before the first record."""
 
@@ -53,8 +55,19 @@ class Extent:
     stored_bytes: int
 
 
+class Damaged(Unavailable):
+    """What was durable can't be read any more; the message names the piece. Waiting mends nothing:
+    the log stays as it is until someone puts the piece back."""
+
+    title = "The log is damaged"
+
+
 class Log(Protocol):
-    """One suite of tests runs on each implementation."""
+    """One suite of tests runs on each implementation. It is used from one event loop.
+
+    Whatever is asked of it raises Unavailable where disk or database do not answer, or once it is
+    closed.
+    """
 
     @property
     def extent(self) -> Extent: ...
@@ -64,7 +77,8 @@ class Log(Protocol):
         between them, or none is there.
 
         Unavailable where they cannot be taken now: over the quota (429), too much waiting, no room
-        on the disk (503).
+        on the disk (503). Deletions are taken over the quota too. What was refused because the
+        disk or the database failed in the middle may still turn out to be there.
         """
 
     async def read(self, after: Position, limit_bytes: int) -> Sequence[Record]:
@@ -82,6 +96,8 @@ class Log(Protocol):
         none of the log's files any more."""
 
     async def trim(self, before: Position) -> None:
-        """Let go of records in front of that position, in whole pieces: some may stay."""
+        """Let go of records in front of that position, in whole pieces: some may stay. Where all
+        may go, all go."""
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """What was taken is made durable first; who waits gets Unavailable."""
