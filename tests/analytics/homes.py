@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import StaticPool, event, select
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import StaticPool, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from roost.analytics.events import Batch, EventLimits, parse
 from roost.analytics.rollups import DAY_MS
 from roost.analytics.store import EventStore
 from roost.analytics.taking import Terms
+from roost.storage.engine import HOME, open_database, sqlite_url
 from roost.storage.event_tables import (
     ANY_NAME,
     daily_people,
@@ -56,11 +55,7 @@ def batch(*events: Sent, own_user: str | None = None, **more: object) -> Batch:
 
 async def engine_in(folder: Path) -> AsyncEngine:
     """A home's database as Roost opens it."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{folder / 'app.db'}")
-    event.listen(engine.sync_engine, "connect", _tune)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    return engine
+    return await open_database(sqlite_url(folder / "app.db"), HOME)
 
 
 async def engine_in_memory() -> AsyncEngine:
@@ -68,13 +63,6 @@ async def engine_in_memory() -> AsyncEngine:
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     return engine
-
-
-def _tune(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 @asynccontextmanager
