@@ -4,7 +4,8 @@ Rule 1: kind, status, tokens and session are read as Phoenix 20.26 reads them, s
 same trace. Rule 2: no span is refused: what makes no sense counts as missing.
 """
 
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -29,6 +30,7 @@ LLM = KINDS.index("LLM")
 _KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}
 _LATEST_US = 253_402_300_799_000_000
 _MOST_TOKENS = 1 << 40
+_STATUSES = (0, 1, 2)
 
 _KIND = "openinference.span.kind"
 _INPUT, _OUTPUT = "input.value", "output.value"
@@ -45,6 +47,7 @@ _WANTED = genai.KEYS | {
 }  # fmt: skip
 _INPUT_MESSAGE, _OUTPUT_MESSAGE = "llm.input_messages.", "llm.output_messages."
 _MESSAGES = (_INPUT_MESSAGE, _OUTPUT_MESSAGE)
+_SCALARS = ("int_value", "string_value", "double_value", "bool_value")
 _CONTENT = ("message.content", "message_content.text")
 
 
@@ -87,8 +90,13 @@ class Facts:
         )  # fmt: skip
 
 
+_number = struct.Struct(">q")
+
+
 def span_number(span_id: bytes) -> int:
-    return int.from_bytes(span_id, "big", signed=True)
+    """Of 8 bytes; struct.error for any other number of them."""
+    found: int = _number.unpack(span_id)[0]
+    return found
 
 
 def span_hex(number: int) -> str:
@@ -101,10 +109,12 @@ def span_hex(number: int) -> str:
 
 def facts_of(logged: LoggedSpan) -> Facts:
     """About 10 µs for a span of 20 attributes."""
-    span = logged.span
+    span, status = logged.span, logged.span.status
     found, asked, answered = _read(span.attributes)
     kind = _kind_of(found.get(_KIND))
-    is_llm = kind == LLM
+    prompt, completion, cached, cache_write, reasoning = (
+        _tokens(found) if kind == LLM else _NO_TOKENS
+    )
     parent = span.parent_span_id
     input_, output = _text(found.get(_INPUT)), _text(found.get(_OUTPUT))
     return Facts(
@@ -114,21 +124,21 @@ def facts_of(logged: LoggedSpan) -> Facts:
         project=logged.project,
         name=span.name[:MAX_NAME_CHARS],
         kind=kind,
-        status=span.status.code if 0 <= span.status.code <= 2 else 0,
+        status=status.code if status.code in _STATUSES else 0,
         start=_micros(span.start_time_unix_nano),
         end=_micros(span.end_time_unix_nano),
         model=_text(found.get(_MODEL) or found.get(_EMBEDDING_MODEL)).strip()[:MAX_NAME_CHARS],
         provider=_text(found.get(_PROVIDER) or found.get(_SYSTEM)).strip()[:MAX_NAME_CHARS],
         user=None if found.get(_USER) is None else _text(found[_USER]),
         session=_text(found.get(_SESSION)).strip(),
-        prompt=_count(found.get(_PROMPT)) if is_llm else None,
-        completion=_count(found.get(_COMPLETION)) if is_llm else None,
-        cached=_detail(found.get(_CACHED)) if is_llm else None,
-        cache_write=_count(found.get(_CACHE_WRITE)),
-        reasoning=_detail(found.get(_REASONING)) if is_llm else None,
+        prompt=prompt,
+        completion=completion,
+        cached=cached,
+        cache_write=cache_write,
+        reasoning=reasoning,
         input=(input_ or (asked[-1] if asked else ""))[:PREVIEW_CHARS],
         output=(output or (answered[0] if answered else ""))[:PREVIEW_CHARS],
-        texts=[text for text in (input_, output, *asked, *answered, span.status.message) if text],
+        texts=[text for text in (input_, output, *asked, *answered, status.message) if text],
     )
 
 
@@ -141,7 +151,8 @@ def _read(attributes: Iterable[KeyValue]) -> tuple[dict[str, genai.Value], list[
     for pair in attributes:
         key = pair.key
         if key in _WANTED:
-            found[key] = _plain(pair.value)
+            value = pair.value
+            found[key] = value.string_value or _plain(value)
             is_genai = is_genai or key.startswith(genai.PREFIX)
         elif key.startswith(_MESSAGES) and key.endswith(_CONTENT):
             texts = asked if key.startswith(_INPUT_MESSAGE) else answered
@@ -154,19 +165,11 @@ def _read(attributes: Iterable[KeyValue]) -> tuple[dict[str, genai.Value], list[
 
 
 def _plain(value: AnyValue) -> genai.Value:
-    match value.WhichOneof("value"):
-        case "string_value":
-            return str(value.string_value)
-        case "int_value":
-            return int(value.int_value)
-        case "double_value":
-            return float(value.double_value)
-        case "bool_value":
-            return bool(value.bool_value)
-        case None:
-            return None
-        case _:
-            return msgspec.json.encode(_nested(value)).decode()
+    which = value.WhichOneof("value")
+    if which in _SCALARS:
+        plain: genai.Value = getattr(value, which)
+        return plain
+    return None if which is None else msgspec.json.encode(_nested(value)).decode()
 
 
 def _nested(value: AnyValue) -> object:
@@ -179,6 +182,18 @@ def _nested(value: AnyValue) -> object:
             return value.bytes_value
         case _:
             return _plain(value)
+
+
+_Tokens = tuple[int | None, int | None, int | None, int, int | None]
+_NO_TOKENS: _Tokens = (None, None, None, 0, None)
+
+
+def _tokens(found: Mapping[str, genai.Value]) -> _Tokens:
+    get = found.get
+    return (
+        _count(get(_PROMPT)), _count(get(_COMPLETION)), _detail(get(_CACHED)),
+        _count(get(_CACHE_WRITE)), _detail(get(_REASONING)),
+    )  # fmt: skip
 
 
 def _text(value: genai.Value) -> str:

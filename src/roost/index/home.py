@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
-from typing import TypeVar
 
 from roost.index import schema
 from roost.index.prices import GenaiPrices, Price
@@ -20,7 +19,6 @@ from roost.index.writer import Writer
 from roost.log.base import Position, Record
 from roost.log.records import LoggedSpan
 
-T = TypeVar("T")
 T = TypeVar("T")
 _COMPANIONS = ("", "-wal", "-shm")
 
@@ -78,12 +76,6 @@ class Index:
         """Takes out of the file what deletions left in it: words that nothing names any more, and
         deleted terms of the full text. Some seconds where there is much."""
         self._writer.sweep()
-
-    def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Asks for the home itself, not for a viewer, of one state of the index; Unavailable as in
-        `queries`."""
-        with self._readers.borrowed() as db:
-            return question(db)
 
     def close(self) -> None:
         self._readers.close()

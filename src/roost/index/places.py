@@ -13,6 +13,7 @@ from roost.log.base import Position
 
 T = TypeVar("T")
 _IDS_AT_ONCE = 500
+_MICRO = 10**6
 
 
 def known(db: sqlite3.Connection, span_ids: Sequence[bytes]) -> set[bytes]:
@@ -48,6 +49,39 @@ def earlier(
         (row[0] << SPAN_BITS, (row[0] + 1 << SPAN_BITS) - 1, before),
     )
     return [(Position(position), ordinal) for position, ordinal in rows]
+
+
+def last_position(
+    db: sqlite3.Connection, span_ids: Sequence[bytes], trace_ids: Sequence[bytes]
+) -> Position:
+    """The last place in the log of those spans and traces; 0 where it holds none of them."""
+    last = 0
+    for some in _slices([span_number(one) for one in span_ids]):
+        query = f"SELECT max(position) FROM span WHERE span_id IN ({_marks(some)})"  # noqa: S608
+        last = max(last, db.execute(query, some).fetchone()[0] or 0)
+    for one in _slices(trace_ids):
+        query = f"SELECT max(changed) FROM trace WHERE trace_id IN ({_marks(one)})"  # noqa: S608
+        last = max(last, db.execute(query, one).fetchone()[0] or 0)
+    return Position(last)
+
+
+def traces_of_session(db: sqlite3.Connection, session: str) -> list[str]:
+    """Ids in hex."""
+    rows = db.execute(
+        "SELECT trace_id FROM trace WHERE session = (SELECT id FROM word WHERE text = ?)",
+        (session,),
+    )
+    return [trace_id.hex() for (trace_id,) in rows]
+
+
+def traces_between(db: sqlite3.Connection, project: str, since: float, until: float) -> list[str]:
+    """Ids in hex of the project's traces that began in [since, until), in seconds."""
+    rows = db.execute(
+        "SELECT trace_id FROM trace WHERE project = (SELECT id FROM project WHERE name = ?)"
+        " AND start >= ? AND start < ?",
+        (project, since * _MICRO, until * _MICRO),
+    )
+    return [trace_id.hex() for (trace_id,) in rows]
 
 
 def _slices(values: Sequence[T]) -> list[Sequence[T]]:

@@ -30,11 +30,15 @@ Label = tuple[int, int]
 """Dimension and value."""
 
 
+_MODEL, _PROVIDER, _USER = Posted.MODEL.value, Posted.PROVIDER.value, Posted.USER.value
+_SPAN_KIND = Posted.SPAN_KIND.value
+
+
 def labels_of_span(model: int, provider: int, user: int, kind: int) -> Iterable[Label]:
-    yield Posted.SPAN_KIND.value, kind
+    yield _SPAN_KIND, kind
     if model:
-        yield Posted.MODEL.value, model
+        yield _MODEL, model
     if provider:
-        yield Posted.PROVIDER.value, provider
+        yield _PROVIDER, provider
     if user:
-        yield Posted.USER.value, user
+        yield _USER, user

@@ -5,7 +5,7 @@ cut into batches; a trace that lost a span is counted again from those that are 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -42,6 +42,8 @@ class SpanRow(NamedTuple):
     ordinal: int
 
 
+_NAME, _KIND, _STATUS = Posted.NAME.value, Posted.KIND.value, Posted.STATUS.value
+_SESSION, _FAILED, _OWNER = Posted.SESSION.value, Posted.FAILED.value, Posted.OWNER.value
 _labels = msgspec.json.Decoder(set[tuple[int, int]])
 
 SPAN_COLUMNS = ", ".join(SpanRow._fields)
@@ -112,6 +114,8 @@ class TraceState:
     kinds: int = 0
     next_n: int = 0
     labels: set[Label] = field(default_factory=set)
+    _labelled: set[tuple[int, int, int, int]] = field(default_factory=set)
+    """What of model, provider, user and kind came together already: most spans repeat it."""
 
     def next_id(self) -> int:
         """The row id of the span that comes next."""
@@ -143,7 +147,10 @@ class TraceState:
         if span.user and span.user != self.user:
             self.several = int(self.user != NONE)
             self.user = self.user or span.user
-        self.labels.update(labels_of_span(span.model, span.provider, span.user, span.kind))
+        labelled = span.model, span.provider, span.user, span.kind
+        if labelled not in self._labelled:
+            self._labelled.add(labelled)
+            self.labels.update(labels_of_span(*labelled))
         return self._consider(span)
 
     def _count_call(self, span: SpanRow) -> None:
@@ -166,9 +173,6 @@ class TraceState:
     def emptied(self) -> "TraceState":
         """The same trace before its first span; numbers that were given are not given again."""
         return TraceState(self.id, self.trace_id, self.project, next_n=self.next_n)
-
-    def copied(self) -> "TraceState":
-        return replace(self, labels=set(self.labels))
 
     def _more_labels(self) -> str:
         plain = set(_plain_labels(self.model, self.provider, self.user, self.kinds))
@@ -223,12 +227,12 @@ def is_unpriced(span: SpanRow) -> bool:
 def posted(trace: TraceRecord) -> Iterator[Label]:
     """All that the trace is found by."""
     yield from labels_of(trace)
-    yield Posted.NAME.value, trace.name_word
-    yield Posted.KIND.value, trace.kind
-    yield Posted.STATUS.value, trace.status
+    yield _NAME, trace.name_word
+    yield _KIND, trace.kind
+    yield _STATUS, trace.status
     if trace.session:
-        yield Posted.SESSION.value, trace.session
+        yield _SESSION, trace.session
     if trace.errors:
-        yield Posted.FAILED.value, 1
+        yield _FAILED, 1
     if trace.owner:
-        yield Posted.OWNER.value, trace.owner
+        yield _OWNER, trace.owner

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from roost.errors import NotFound
+from roost.index.annotations import bytes_of
 from roost.index.asked import NANO
 from roost.index.facts import KINDS, span_hex, span_number
 from roost.index.rows import AnnotationRow, Skeleton, SpanPlace
@@ -63,13 +64,11 @@ def skeleton(db: sqlite3.Connection, trace: int, limit: int = MAX_SPANS) -> Skel
 
 def place(db: sqlite3.Connection, trace: int, span_id: str) -> SpanPlace:
     """NotFound where the trace has no such span."""
-    try:
-        number = span_number(bytes.fromhex(span_id))
-        row = db.execute(
-            "SELECT id, position, ordinal FROM span WHERE span_id = ?", (number,)
-        ).fetchone()
-    except (ValueError, OverflowError):
-        row = None
+    id_ = bytes_of(span_id)
+    number = span_number(id_) if len(id_) == 8 else 0
+    row = db.execute(
+        "SELECT id, position, ordinal FROM span WHERE span_id = ?", (number,)
+    ).fetchone()
     if row is None or row[0] >> SPAN_BITS != trace:
         raise NotFound("the trace has no such span")
     return _place(_trace_hex(db, trace), number, row[1], row[2])
