@@ -12,6 +12,7 @@ from tests.ingest.spans import group, request
 from roost.errors import ConfigError
 from roost.ingest.logged_attributes import fill_attributes
 from roost.ingest.mask import NO_MASK, parse_mask
+from roost.ingest.mask_patterns import BUILT_IN
 
 SECRET = "hunter2"
 
@@ -232,6 +233,11 @@ def test_a_card_number_is_hidden_as_a_number_too(number: float) -> None:
     )
 
 
+def test_a_number_that_is_hidden_leaves_json_behind() -> None:
+    span = masked(a_span(told='{"card": 4111111111111111, "n": 1}'), "credit-card")
+    assert json.loads(values(span)["told"]) == {"card": "[masked:credit-card]", "n": 1}
+
+
 def test_an_escaped_character_is_what_it_stands_for() -> None:
     span = masked(a_span(told='{"to": "ann\\u0040example.com", "cut": "ann\\u0040ex.org'), "email")
     assert values(span)["told"] == '{"to": "[masked:email]", "cut": "[masked:email]'
@@ -290,6 +296,13 @@ def test_a_cut_anywhere_gives_nothing_away(before: str, cut: int) -> None:
     told = json.dumps([before, {"secret": {"a": [f"{SECRET} and more"]}}, "tail"])
     span = masked(a_span(told=told[: len(told) - cut]), "keys:told.*.secret")
     assert SECRET.encode() not in span.SerializeToString()
+
+
+@given(st.text('{}[]":,\\\\ud8/@.:14-abAKIA \n', max_size=80), st.sampled_from(['{"a":', "[", ""]))
+def test_no_text_is_too_odd(text: str, before: str) -> None:
+    span = masked(a_span(told=before + text), *BUILT_IN, "keys:told.a.b", "keys:*.secret")
+    assert list(values(span)) == ["told"]
+    masked(a_span(told=before + text), *BUILT_IN)
 
 
 def test_every_rule_that_is_none_is_named_at_once() -> None:

@@ -10,7 +10,7 @@ left, and so is the project: it is chosen before and stamped after.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
@@ -27,6 +27,8 @@ STATUS_MESSAGE = "status.message"
 
 _MIN_NUMBER = 10**12
 """Below it no number is anything that a pattern knows."""
+
+_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,11 @@ def _key(glob: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Hiding:
+    """For one group; `names` are the keys that were judged already."""
+
     keys: KeyRules
     texts: TextRules
+    names: dict[str, str] = field(default_factory=dict)
 
     def span(self, span: Span) -> None:
         span.name = self.texts.hide_plain(span.name)
@@ -115,7 +120,7 @@ class _Hiding:
         for pair in pairs:
             key = pair.key
             self._value(prefix + key if self.keys else "", pair.value)
-            if (hidden := self.texts.hide_plain(key)) is not key:
+            if self.texts.patterns and (hidden := self._name(key)) != key:
                 pair.key = hidden
 
     def _value(self, path: str, value: AnyValue) -> None:
@@ -134,6 +139,15 @@ class _Hiding:
                 self.pairs(f"{path}.", value.kvlist_value.values)
             case "int_value" | "double_value" | "bytes_value" as kind:
                 self._other(kind, value)
+
+    def _name(self, key: str) -> str:
+        """Keys repeat from span to span."""
+        hidden = self.names.get(key)
+        if hidden is None:
+            hidden = self.texts.hide_plain(key)
+            if len(self.names) < _REMEMBERED:
+                self.names[key] = hidden
+        return hidden
 
     def _is_hidden(self, path: str) -> bool:
         """A stack trace ends with the exception's message, so it shares its fate."""

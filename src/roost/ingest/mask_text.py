@@ -23,6 +23,8 @@ MAX_TEXT_DEPTH = 8
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*+)("?)|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
 _MAY_BE_JSON = re.compile(r'\s*+[{\["]')
 _ASCII_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_SEPARATORS = {**dict.fromkeys(("\\n", "\\r", "\\t", "\\f", "\\b", '\\"'), " "), "\\/": "/"}
 _MIN_NUMBER_CHARS = 12
 
 
@@ -33,11 +35,13 @@ class TextRules:
 
     def hide(self, path: str, text: str, depth: int = 0) -> str:
         """The text that is stored under `path`; the same object where nothing is hidden."""
-        if _MAY_BE_JSON.match(text) and self._reads_into(path, text):
-            if depth >= MAX_TEXT_DEPTH:
-                return MASKED
-            text = _Scan(self, path, text, depth).hidden()
-        return self.hide_plain(text)
+        if not _MAY_BE_JSON.match(text):
+            return self.hide_plain(text)
+        if not self._needs_scan(path, text):
+            return text
+        if depth >= MAX_TEXT_DEPTH:
+            return MASKED
+        return self.hide_plain(_Scan(self, path, text, depth).hidden())
 
     def hide_plain(self, text: str) -> str:
         """By patterns alone; `\\u0040` counts as the `@` that it stands for."""
@@ -50,11 +54,28 @@ class TextRules:
                 return hidden
         return mask_patterns.hide(text, self.patterns)
 
-    def _reads_into(self, path: str, text: str) -> bool:
+    def _needs_scan(self, path: str, text: str) -> bool:
+        """False where nothing in this JSON is hidden; most is told apart at a glance."""
         if self.keys.reach_below(path):
             return True
-        own = any(pattern.is_own for pattern in self.patterns)
-        return bool(self.patterns) and (own or "\\" in text)
+        if not self.patterns:
+            return False
+        if any(pattern.is_own for pattern in self.patterns) or "\\\\" in text:
+            return True
+        meant = _meant(text)
+        return mask_patterns.hide(meant, self.patterns) is not meant
+
+
+def _meant(text: str) -> str:
+    """JSON without escapes within escapes, as built-in patterns may read it: white space and
+    quotes end all that they find, so a space stands for each."""
+    if "\\" not in text:
+        return text
+    for escape, meaning in _SEPARATORS.items():
+        text = text.replace(escape, meaning)
+    if "\\u" not in text:
+        return text
+    return _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), text)
 
 
 def _unescaped(escape: re.Match[str]) -> str:
@@ -154,8 +175,9 @@ class _Scan:
         if self.rules.keys.hides(self._path()):
             self._replace(token.start(), token.end(), f'"{MASKED}"')
             return
-        hidden = self.rules.hide_plain(word) if len(word) >= _MIN_NUMBER_CHARS else word
-        if hidden is not word:
+        if len(word) < _MIN_NUMBER_CHARS or not word.lstrip("-")[:1].isdigit():
+            return  # no number: no JSON either, so it is judged with the whole
+        if (hidden := self.rules.hide_plain(word)) is not word:
             self._replace(token.start(), token.end(), _written(hidden))
 
     def _path(self) -> str:
