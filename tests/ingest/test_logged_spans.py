@@ -8,7 +8,15 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from roost.errors import TooLarge
 from roost.ingest.decode import Limits
-from roost.ingest.logged_spans import Answer, LoggedSpan, accepted, convert, project_row, read
+from roost.ingest.logged_spans import (
+    Answer,
+    LoggedSpan,
+    accepted,
+    convert,
+    ids_of,
+    project_row,
+    read,
+)
 
 TRACE, SPAN, PARENT = "1f" * 16, "2e" * 8, "3d" * 8
 
@@ -176,6 +184,18 @@ def test_spans_that_are_there_already_refuse_all_of_them() -> None:
         "duplicate_spans": [{"span_id": SPAN, "trace_id": TRACE}],
         "invalid_spans": [],
     }
+
+
+def test_an_id_in_upper_case_is_the_same_id() -> None:
+    spans = spans_in(
+        row(context={"trace_id": TRACE, "span_id": SPAN.upper()}),
+        row(),
+        row(context={"trace_id": TRACE, "span_id": "none of hex"}),
+    )
+    assert ids_of(spans) == [SPAN]
+    said = convert(spans[:1], {SPAN})
+    assert isinstance(said, Answer)
+    assert json.loads(said.body)["duplicate_spans"][0]["span_id"] == SPAN.upper()
 
 
 @pytest.mark.parametrize(

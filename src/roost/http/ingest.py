@@ -35,19 +35,11 @@ NEEDS_INGEST = (
 log = logging.getLogger("roost.ingest")
 
 Known = Callable[[TenantId, Sequence[str]], Awaitable[Collection[str]]]
-"""Which of these span ids (hex) the tenant has already, in whatever trace and project."""
+"""Which of these span ids (16 digits of hex, in lower case, each once) the tenant has already, in
+whatever trace and project."""
 
 ProjectName = Callable[[TenantId, int], Awaitable[str | None]]
 """The name of the tenant's project with that row (the number in its Relay id), or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellAnswer:
-    """What a cell said to something that was posted to it."""
-
-    status: int
-    content_type: str
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +100,7 @@ class Ingest:
         spans = await self.bench.run(len(body), read)
         if isinstance(spans, Answer):
             return await _say(call, spans)
-        known = await self.known(tenant, [span.context.span_id for span in spans])
+        known = await self.known(tenant, logged_spans.ids_of(spans))
         prepare = partial(self._prepare, spans, known, project)
         prepared = await self.bench.run(len(body), prepare)
         if isinstance(prepared, Answer):

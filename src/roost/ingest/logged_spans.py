@@ -7,7 +7,8 @@ make it store, but for ids that OTLP does not know: they are invalid here.
 
 import base64
 import json
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from roost.ingest.logged_attributes import fill_attributes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIXED64_END = 2**64
+_HEX_ID = re.compile("[0-9a-f]{16}")
 _SPAN_KIND = "openinference.span.kind"
 _STATUS_CODES = {"OK": trace_pb2.Status.STATUS_CODE_OK, "ERROR": trace_pb2.Status.STATUS_CODE_ERROR}
 _MAX_FAULTS = 1_000
@@ -85,16 +87,22 @@ def read(body: bytes, content_encoding: str, limits: Limits) -> Sequence[LoggedS
     return spans
 
 
+def ids_of(spans: Iterable[LoggedSpan]) -> list[str]:
+    """Their span ids in lower case, each once, those that are none left out."""
+    ids = dict.fromkeys(span.context.span_id.lower() for span in spans)
+    return [one for one in ids if _HEX_ID.fullmatch(one)]
+
+
 def convert(
     spans: Sequence[LoggedSpan], known: Collection[str]
 ) -> ExportTraceServiceRequest | Answer:
-    """The spans as a tracer had sent them; `known` are the span ids that are stored already."""
+    """The spans as a tracer had sent them; `known` are those of `ids_of` that are there already."""
     request = ExportTraceServiceRequest()
     into = request.resource_spans.add().scope_spans.add().spans
     invalid: list[dict[str, str]] = []
     duplicate: list[dict[str, str]] = []
     for span in spans:
-        if span.context.span_id in known:
+        if span.context.span_id.lower() in known:
             duplicate.append(_named(span))
             continue
         try:
