@@ -1,14 +1,20 @@
 """Spans over HTTP: who may send, what reaches the log, and how an error is told."""
 
+import asyncio
 import gzip
 import json
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from tests.http.scopes import Answer, a_scope, ask
 from tests.ingest.spans import JSON, PROTOBUF, as_json, group, request, span
 
@@ -17,6 +23,7 @@ from roost.http.call import Call, Receive, Scope, Send
 from roost.http.ingest import Ingest
 from roost.http.problems import Problems
 from roost.http.routes import Endpoint, match
+from roost.http.serving import listen_tcp, serving
 from roost.ingest.decode import Limits
 from roost.ingest.intake import Terms
 from roost.ingest.mask import parse_mask
@@ -41,10 +48,10 @@ ROW = {
 
 @dataclass
 class Roost:
-    """Ingest behind Problems; its log takes spans unless `fault` is raised."""
+    """Ingest behind Problems; its log takes spans once it has raised its faults."""
 
     grant: IngestGrant | None = field(default_factory=lambda: TEAM)
-    fault: RoostError | None = None
+    faults: list[RoostError] = field(default_factory=list)
     signed_in: bool = True
     stored: Collection[str] = ()
     payloads: list[tuple[TenantId, bytes]] = field(default_factory=list)
@@ -55,8 +62,8 @@ class Roost:
         return Principal(ACME, "key", None, Proof.KEY, "k_1", 0, ingest=self.grant)
 
     async def sink(self, tenant: TenantId, payloads: tuple[bytes, ...]) -> None:
-        if self.fault is not None:
-            raise self.fault
+        if self.faults:
+            raise self.faults.pop(0)
         self.payloads += [(tenant, one) for one in payloads]
 
     async def known(self, tenant: TenantId, span_ids: Sequence[str]) -> Collection[str]:
@@ -106,6 +113,29 @@ async def test_a_batch_reaches_the_log_judged_and_masked(path: str) -> None:
     assert b"ann@example.com" not in payload
 
 
+async def test_the_python_exporter_waits_as_it_is_told_and_sends_again() -> None:
+    roost = Roost(faults=[Unavailable("Full.", retry_after_s=1)])
+    with listen_tcp("127.0.0.1", 0, "port") as listening:
+        port = listening.getsockname()[1]
+        async with serving(Problems(roost), listening):
+            took_s = await asyncio.to_thread(send_by_sdk, f"http://127.0.0.1:{port}/v1/traces")
+    assert (roost.faults, roost.projects()) == ([], ["team-b"])
+    assert took_s >= 1
+
+
+def send_by_sdk(url: str) -> float:
+    """How long that took, in seconds."""
+    provider = TracerProvider(
+        resource=Resource({"openinference.project.name": "team-b"}), shutdown_on_exit=False
+    )
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(url, timeout=20)))
+    began = time.monotonic()
+    with provider.get_tracer("app").start_as_current_span("answer"):
+        pass
+    provider.shutdown()
+    return time.monotonic() - began
+
+
 async def test_json_is_answered_in_json() -> None:
     roost = Roost()
     answer = await roost.post(
@@ -136,7 +166,7 @@ def status_in(answer: Answer) -> tuple[int, str]:
 )
 async def test_a_client_is_told_when_to_come_again(kind: str, fault: RoostError, code: int) -> None:
     sent = as_json(BATCH) if kind == JSON else BODY
-    answer = await Roost(fault=fault).post("/v1/traces", sent, content_type=kind)
+    answer = await Roost(faults=[fault]).post("/v1/traces", sent, content_type=kind)
     assert (answer.status, status_in(answer)) == (fault.status, (code, fault.message))
     assert answer.headers.get("retry-after") == ("9" if code in (8, 14) else None)
     assert answer.headers["cache-control"] == "private, no-store"
@@ -237,7 +267,7 @@ async def test_logged_spans_are_json() -> None:
 
 
 async def test_logged_spans_that_the_log_does_not_take_are_not_acknowledged() -> None:
-    roost = Roost(fault=Unavailable("Full.", retry_after_s=3))
+    roost = Roost(faults=[Unavailable("Full.", retry_after_s=3)])
     answer = await roost.log_spans("team-b", ROW)
     assert (answer.status, answer.headers["retry-after"]) == (503, "3")
 

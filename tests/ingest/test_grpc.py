@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -121,6 +122,22 @@ async def test_the_python_exporter_is_understood(
     (one,) = sent.resource_spans[0].scope_spans[0].spans
     assert one.name == "answer"
     assert b"ann@example.com" not in payload
+
+
+async def test_the_python_exporter_waits_as_it_is_told_and_sends_again() -> None:
+    one, faults = Roost(), [Unavailable("Full.", retry_after_s=1)]
+
+    async def sink(tenant: TenantId, payloads: tuple[bytes, ...]) -> None:
+        if faults:
+            raise faults.pop()
+        await one.sink(tenant, payloads)
+
+    began = time.monotonic()
+    async with serving("127.0.0.1:0", GrpcIngest(one.admit, sink, TERMS)) as port:
+        compression = grpc.Compression.NoCompression
+        await asyncio.to_thread(send_by_sdk, f"127.0.0.1:{port}", compression)
+    assert (faults, one.projects()) == ([], ["team-c"])
+    assert time.monotonic() - began >= 1
 
 
 def send_by_sdk(address: str, compression: grpc.Compression) -> None:
