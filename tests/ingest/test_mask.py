@@ -13,6 +13,7 @@ from roost.errors import ConfigError
 from roost.ingest.logged_attributes import fill_attributes
 from roost.ingest.mask import NO_MASK, parse_mask
 from roost.ingest.mask_patterns import BUILT_IN
+from roost.ingest.wire import field
 
 SECRET = "hunter2"
 
@@ -191,6 +192,7 @@ def test_a_pattern_is_hidden_wherever_a_span_holds_text(rule: str, found: str, a
         raw=text.encode(),
     )
     span.name = text
+    span.trace_state = text
     span.attributes.add(key=text).value.int_value = 1
     event = span.events.add(name=text)
     for key in ("exception.message", "exception.stacktrace"):
@@ -200,6 +202,7 @@ def test_a_pattern_is_hidden_wherever_a_span_holds_text(rule: str, found: str, a
     batch = group([span], "docs")
     batch.resource.attributes.add(key="host").value.string_value = text
     batch.scope_spans[0].scope.attributes.add(key="of").value.string_value = text
+    batch.scope_spans[0].scope.name = text
     parse_mask([rule]).hide(batch)
     assert found.encode() not in batch.SerializeToString()
     json.loads(values(batch.scope_spans[0].spans[0])["told"])
@@ -253,6 +256,13 @@ def test_an_exceptions_message_is_hidden_where_sdks_copy_it() -> None:
     hidden = masked(span, "keys:exception.message")
     assert SECRET.encode() not in hidden.SerializeToString()
     assert hidden.events[0].attributes[2].value.string_value == "ValueError"
+
+
+def test_what_protobuf_does_not_know_is_dropped() -> None:
+    unknown = field(99, SECRET.encode())
+    span = Span.FromString(a_span(plain="x").SerializeToString() + unknown)
+    assert SECRET.encode() in span.SerializeToString()
+    assert SECRET.encode() not in masked(span, "email").SerializeToString()
 
 
 def test_json_that_holds_nothing_to_hide_stays_byte_for_byte() -> None:

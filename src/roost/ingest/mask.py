@@ -5,13 +5,15 @@ their key; `email`, `credit-card`, `ipv4`, `ipv6`, `aws-key`, `bearer-token` hid
 wherever it stands in a text; `re:<expression>` hides what an expression of RE2 matches.
 
 Rule: every text and number of a span that a client can choose freely is judged: attributes of
-resource, scope, span, event and link, whatever their nesting; names; the status. Ids and times are
-left, and so is the project: it is chosen before and stamped after.
+resource, scope, span, event and link, whatever their nesting; names; trace states; the status. What
+protobuf does not know is dropped, for nobody could judge it. Ids and times are left, and so is the
+project: it is chosen before and stamped after.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 
@@ -45,10 +47,13 @@ class Mask:
         """Changes `group`: nothing that a rule names is left in it."""
         if not self:
             return
+        group.DiscardUnknownFields()
         hiding = _Hiding(self.keys, TextRules(self.keys, self.patterns))
         hiding.pairs("", group.resource.attributes)
         for scope in group.scope_spans:
-            hiding.pairs("", scope.scope.attributes)
+            if scope.HasField("scope"):
+                hiding.fields(scope.scope, "name", "version")
+                hiding.pairs("", scope.scope.attributes)
             for span in scope.spans:
                 hiding.span(span)
 
@@ -106,15 +111,22 @@ class _Hiding:
     names: dict[str, str] = field(default_factory=dict)
 
     def span(self, span: Span) -> None:
-        span.name = self.texts.hide_plain(span.name)
+        self.fields(span, "name", "trace_state")
         self.pairs("", span.attributes)
         for event in span.events:
-            event.name = self.texts.hide_plain(event.name)
+            self.fields(event, "name")
             self.pairs("", event.attributes)
         for link in span.links:
+            self.fields(link, "trace_state")
             self.pairs("", link.attributes)
         if span.status.message:
             span.status.message = self._status(span.status.message)
+
+    def fields(self, message: Message, *names: str) -> None:
+        for name in names:
+            text: str = getattr(message, name)
+            if text and (hidden := self.texts.hide_plain(text)) is not text:
+                setattr(message, name, hidden)
 
     def pairs(self, prefix: str, pairs: Iterable[KeyValue]) -> None:
         for pair in pairs:
