@@ -55,7 +55,7 @@ class Selector:
         alive = await self._alive(record.position, spans)
         failed = await self._failed(record.position, alive)
         kept = [one for one in alive if self._goes_on(one, failed)]
-        batches = [_batch(record, kept, len(spans))] if kept else []
+        batches = [_batch(record, kept)] if kept else []
         batches += await self._caught_up(record, kept)
         return Selection(tuple(batches), len(alive) - len(kept), len(spans) - len(alive))
 
@@ -97,20 +97,23 @@ class Selector:
         records = await self.traces.get(positions)
         batches = []
         for record in (records[position] for position in positions if position in records):
-            spans = list(spans_of(record.body))
-            kept = [one for one in spans if one.span.trace_id == trace_id]
-            batches.append(_batch(record, kept, len(spans), under=before))
+            kept = [one for one in spans_of(record.body) if one.span.trace_id == trace_id]
+            if kept:
+                batches.append(_batch(record, kept, under=before))
         return batches
 
 
-def _batch(
-    record: Record, kept: Sequence[LoggedSpan], count: int, under: Position | None = None
-) -> Batch:
+def _batch(record: Record, kept: Sequence[LoggedSpan], under: Position | None = None) -> Batch:
     request = ExportTraceServiceRequest.FromString(record.body)
-    if len(kept) < count:
+    if len(kept) < _count(request):
         request = only(request, {one.ordinal for one in kept})
     places = [_place(record.position, one, under or record.position) for one in kept]
     return Batch(request, tuple(places))
+
+
+def _count(request: ExportTraceServiceRequest) -> int:
+    """Erased spans count, so that they are left out."""
+    return sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans)
 
 
 def _place(position: Position, one: LoggedSpan, under: Position) -> Place:

@@ -18,8 +18,8 @@ DEFAULT_PROJECT = "default"
 
 @dataclass(frozen=True, slots=True)
 class LoggedSpan:
-    """A span of a SPANS record. `ordinal` counts the spans of the record from 0; `project` is what
-    intake stamped on its resource."""
+    """A span of a SPANS record. `ordinal` counts the spans of the record from 0, erased ones too;
+    `project` is what intake stamped on its resource."""
 
     ordinal: int
     project: str
@@ -29,7 +29,8 @@ class LoggedSpan:
 
 
 def spans_of(body: bytes) -> Iterator[LoggedSpan]:
-    """The spans of a record of kind SPANS, in order; an erased body holds none."""
+    """The spans of a record of kind SPANS, in order. One that was erased has left an empty span in
+    its place, which is passed over."""
     request = ExportTraceServiceRequest.FromString(body)
     ordinal = 0
     for group in request.resource_spans:
@@ -37,7 +38,8 @@ def spans_of(body: bytes) -> Iterator[LoggedSpan]:
         project = project_of(attributes)
         for scope in group.scope_spans:
             for span in scope.spans:
-                yield LoggedSpan(ordinal, project, attributes, scope.scope.name, span)
+                if span.span_id:
+                    yield LoggedSpan(ordinal, project, attributes, scope.scope.name, span)
                 ordinal += 1
 
 
