@@ -20,6 +20,7 @@ from roost.http.call import Call, Receive, Scope, Send
 from roost.http.cell_routes import CellRoutes
 from roost.http.delivery import Delivery
 from roost.http.dispatch import Answer, Dispatch
+from roost.http.effects import Effects
 from roost.http.forward import Forwarder
 from roost.http.guard import Guard, allowed_hosts, is_loopback
 from roost.http.identify import HostIdentify, Proofs
@@ -164,6 +165,7 @@ async def _parts(
         async def principal_of(call: Call, slug: Slug | None) -> Principal:
             return principal_in(await proofs.identify(call), slug, watch.tenants)
 
+        effects = Effects(keeper)
         forwarder = Forwarder(
             principal_of,
             open_calls,
@@ -171,13 +173,14 @@ async def _parts(
             upstream,
             settings.cell_start_timeout_s,
             settings.cell_heavy_queries_max,
+            effects.changed,
         )
         dispatch = Dispatch(
             base_path=settings.base_path,
             guard=_guard(settings),
             watch=watch,
             enabled=settings.enabled,
-            endpoints=_endpoints(settings, keeper, proofs, forwarder, watch),
+            endpoints=_endpoints(settings, keeper, proofs, forwarder, effects, watch),
             max_body_bytes=settings.max_body_bytes,
         )
         yield dispatch, watch
@@ -194,7 +197,12 @@ async def _tell_use(settings: Settings, open_calls: OpenCalls, keeper: KeeperCli
 
 
 def _endpoints(
-    settings: Settings, keeper: KeeperClient, proofs: Proofs, forwarder: Forwarder, watch: Watch
+    settings: Settings,
+    keeper: KeeperClient,
+    proofs: Proofs,
+    forwarder: Forwarder,
+    effects: Effects,
+    watch: Watch,
 ) -> dict[Endpoint, Answer]:
     principal_of = forwarder.principal_of
     sign_in = SignIn(
@@ -202,7 +210,7 @@ def _endpoints(
         lambda begin: keeper.ask("sessions/begin", m.ProvedSession, begin),
         lambda revocation: keeper.ask("proofs/revoke", m.Done, revocation),
     )
-    phoenix = Phoenix(principal_of, forwarder, sign_in.out)
+    phoenix = Phoenix(principal_of, forwarder, effects, sign_in.out)
     app = App(proofs.identify, lambda: watch.tenants, settings.frame_ancestors)
     deliver = Delivery(keeper)
     limits = Limits(body_bytes=settings.max_ingest_bytes, inflated_bytes=settings.max_ingest_bytes)

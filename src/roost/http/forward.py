@@ -4,8 +4,8 @@ Rule: the decision comes first; a call that is refused wakes no cell.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -22,6 +22,16 @@ from roost.proxy.admitted import Admitted
 from roost.proxy.upstream import RouteStale, Upstream, again
 
 HEAVY_WAIT_S = 30.0
+
+
+@asynccontextmanager
+async def nothing(call: Call, principal: Principal) -> AsyncIterator[Call]:
+    """Most calls have no effect beside themselves."""
+    yield call
+
+
+Effect = Callable[[Call, Principal], AbstractAsyncContextManager[Call]]
+"""What goes with a call that the gate has let through; the call that it gives is passed on."""
 
 
 class StillWaking(Unavailable):
@@ -43,13 +53,20 @@ class Forwarder:
     upstream: Upstream
     wait_s: float
     heavy_max: int
+    after: Callable[[Principal], Awaitable[None]]
+    """Told of calls behind which traces or annotations come or go."""
     _heavy: dict[TenantId, asyncio.Semaphore] = field(default_factory=dict)
 
     async def send(
-        self, call: Call, principal: Principal, decision: Decision, forward: gate.Forward
+        self,
+        call: Call,
+        principal: Principal,
+        decision: Decision,
+        forward: gate.Forward,
+        effect: Effect = nothing,
     ) -> None:
-        """Judge, forward, answer. A page of a sleeping cell is answered by one that shows its
-        progress; anything else waits."""
+        """Judge, forward, answer; `effect` begins once it is judged. A page of a sleeping cell is
+        answered by one that shows its progress; anything else waits."""
         is_page = isinstance(decision, Allow) and decision.treatment is Treatment.PAGE
         wait_s = 0.0 if is_page and call.wants_page else self.wait_s
 
@@ -66,8 +83,11 @@ class Forwarder:
         async with (
             self._slot(admitted),
             self.open_calls.watched(principal, partial(self._check_again, call, principal)),
+            effect(call, principal) as passed,
         ):
-            await self._pass_on(call, admitted)
+            await self._pass_on(passed, admitted)
+        if admitted.allow.reconcile:
+            await self.after(principal)
 
     async def _check_again(self, call: Call, principal: Principal) -> None:
         """The proof still names the same person in the same role."""

@@ -73,17 +73,20 @@ class Homes:
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(TIDY_EVERY_S)
+            for home in self._ready():
+                await home.end_stale_erasings()
             if len(self._open) > self.open_max:
                 await self.close_idle(self.idle_after_s)
 
     async def close_idle(self, after_s: float) -> None:
         """Those that nobody has used for so long and that have nothing pending."""
-        for tenant_id, task in list(self._open.items()):
-            if not task.done() or task.cancelled() or task.exception() is not None:
-                continue
-            home = task.result()
+        for home in self._ready():
             if self.clock() - home.used_at >= after_s and home.is_idle:
-                await self._close(tenant_id)
+                await self._close(home.tenant.id)
+
+    def _ready(self) -> list[Home]:
+        done = [task for task in self._open.values() if task.done() and not task.cancelled()]
+        return [task.result() for task in done if task.exception() is None]
 
     async def _enter(self, tenant: Tenant) -> Home:
         stack = AsyncExitStack()

@@ -12,11 +12,13 @@ from roost.cells.ledger import Node
 from roost.errors import BadRequest, NotSignedIn
 from roost.http import messages as m
 from roost.http.broadcast import Broadcast
+from roost.http.erase import Eraser
 from roost.http.home import Home
 from roost.http.homes import Homes
 from roost.identity import api_key
 from roost.log.base import Kind
 from roost.model import KeyRecord, Scope, Tenant, TenantId
+from roost.policy.erasures import Erased, Erasure
 from roost.storage.control import Control
 from roost.storage.progress import Parked
 from roost.storage.sessions import Session
@@ -189,6 +191,32 @@ class KeeperApi:
         """Durable once this returns."""
         home = await self._home_by_id(append.tenant_id)
         return m.Appended(await home.append(Kind(append.kind), append.bodies))
+
+    async def erase(self, erase: m.Erase) -> m.Erasing:
+        """Held back first, so that what is deleted in the cell stays deleted."""
+        home = await self._home_by_id(erase.tenant_id)
+        things = [Erasure(Erased(one.what), one.id, one.since, one.until) for one in erase.things]
+        return m.Erasing(await Eraser(self.cells.name_of).begin(home, things, erase.subject))
+
+    async def erased(self, erased: m.Erased) -> m.Done:
+        home = await self._home_by_id(erased.tenant_id)
+        await home.end_erasing(erased.id, happened=erased.happened)
+        return m.Done()
+
+    async def arrived(self, asked: m.Arrival) -> m.Done:
+        """Returns once what the log holds of them is in Phoenix. Unavailable where that takes too
+        long."""
+        home = await self._home_by_id(asked.tenant_id)
+        await home.arrived(
+            [bytes.fromhex(one) for one in asked.span_ids],
+            [bytes.fromhex(one) for one in asked.trace_ids],
+        )
+        return m.Done()
+
+    async def reconcile(self, asked: m.Reconcile) -> m.Done:
+        """Look at the cell again, soon."""
+        (await self._home_by_id(asked.tenant_id)).wants_look.set()
+        return m.Done()
 
     async def known_spans(self, asked: m.SpanIds) -> list[str]:
         """Those of them that the tenant has sent before."""

@@ -139,6 +139,51 @@ class Appended(Struct, frozen=True):
     position: int
 
 
+class ErasedThing(Struct, frozen=True):
+    """The fields of `policy.erasures.Erasure`."""
+
+    what: str
+    id: str
+    since: float | None = None
+    until: float | None = None
+
+
+class Erase(Struct, frozen=True):
+    """What somebody who may is about to delete in the tenant's Phoenix."""
+
+    tenant_id: str
+    things: list[ErasedThing]
+    subject: str
+
+
+class Erasing(Struct, frozen=True):
+    """What to end it by; 0 where nothing is deleted."""
+
+    id: int
+
+
+class Erased(Struct, frozen=True):
+    """Whether the tenant's Phoenix has done it."""
+
+    tenant_id: str
+    id: int
+    happened: bool
+
+
+class Arrival(Struct, frozen=True):
+    """What must be in Phoenix before a write that names it. Ids in hex."""
+
+    tenant_id: str
+    span_ids: list[str]
+    trace_ids: list[str] = []
+
+
+class Reconcile(Struct, frozen=True):
+    """Traces or annotations of the tenant's cell may have changed behind its log."""
+
+    tenant_id: str
+
+
 class SpanIds(Struct, frozen=True):
     """Ids in hex."""
 

@@ -6,17 +6,27 @@ Rule: `/ui/<tenant>/v1` and `/ui/<tenant>/graphql` are judged by the same rows a
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from urllib.parse import parse_qsl
+
+import msgspec
 
 from roost.errors import NotAllowed, NotFound
+from roost.http import gate
 from roost.http.answers import answer_json, redirect
-from roost.http.call import Call
-from roost.http.forward import Forwarder
+from roost.http.call import Call, Headers
+from roost.http.effects import Effects
+from roost.http.forward import Effect, Forwarder, nothing
 from roost.http.gate import Forward
 from roost.http.principal import PrincipalOf
 from roost.http.routes import Match
-from roost.model import Principal
-from roost.policy import graphql, paths, routes, ui
+from roost.ingest.annotations import READERS, TARGETED, is_sync, targets
+from roost.log.records import Annotation
+from roost.model import Principal, Proof
+from roost.policy import erasures, graphql, paths, routes, ui
 from roost.policy.verdict import Elsewhere, Verdict
+
+ANNOTATIONS_BYTES_MAX = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,7 @@ class Phoenix:
 
     principal_of: PrincipalOf
     forwarder: Forwarder
+    effects: Effects
     sign_out: Callable[[Call], Awaitable[None]]
 
     async def rest(self, call: Call, match: Match) -> None:
@@ -48,7 +59,36 @@ class Phoenix:
         self, call: Call, principal: Principal, segments: tuple[str, ...], mount: str
     ) -> None:
         verdict = routes.decide_rest(call.method, segments)
-        await self._forward(call, principal, verdict, segments, mount)
+        if call.method == "POST" and segments[1:] and segments[1] in TARGETED:
+            await self._annotate(call, principal, verdict, segments, mount)
+            return
+        erased = erasures.of_rest(call.method, segments, dict(parse_qsl(call.query)))
+        effect = partial(self.effects.erasing, erasures=erased) if erased else nothing
+        await self._forward(call, principal, verdict, segments, mount, effect=effect)
+
+    async def _annotate(
+        self,
+        call: Call,
+        principal: Principal,
+        verdict: Verdict,
+        segments: tuple[str, ...],
+        mount: str,
+    ) -> None:
+        """Phoenix keeps asynchronous ones in memory: they go into the log instead. The others name
+        a span that may still be on its way."""
+        body = await call.body(ANNOTATIONS_BYTES_MAX)
+        query = dict(parse_qsl(call.query))
+        read = READERS.get(segments[1])
+        if read is None or is_sync(query.get("sync")) or isinstance(verdict, Elsewhere):
+            about = targets(body)
+            effect = partial(self.effects.arrived, span_ids=about.spans, trace_ids=about.traces)
+            await self._forward(call, principal, verdict, segments, mount, effect=effect, body=body)
+            return
+        gate.judge(verdict, principal, self._to_phoenix(call, principal, segments, mount))
+        written = [signed(one, principal) for one in read(body)]
+        if written:
+            await self.effects.annotate(principal, written)
+        await answer_json(call, {"data": []})
 
     async def _page(
         self, call: Call, principal: Principal, segments: tuple[str, ...], mount: str
@@ -70,10 +110,24 @@ class Phoenix:
         verdict: Verdict,
         segments: tuple[str, ...],
         mount: str,
+        *,
+        effect: Effect = nothing,
+        body: bytes | None = None,
     ) -> None:
         if isinstance(verdict, Elsewhere):
             raise NotFound(reason=f"not here: {verdict.value}")
-        forward = Forward(
+        forward = self._to_phoenix(call, principal, segments, mount, body)
+        await self.forwarder.send(call, principal, verdict, forward, effect)
+
+    def _to_phoenix(
+        self,
+        call: Call,
+        principal: Principal,
+        segments: tuple[str, ...],
+        mount: str,
+        body: bytes | None = None,
+    ) -> Forward:
+        return Forward(
             method=call.method,
             path=paths.serialise(segments),
             query=call.query,
@@ -81,17 +135,19 @@ class Phoenix:
             mount=mount,
             template=paths.serialise(segments[:2]),
             root=_root(call, principal),
+            body=body,
         )
-        await self.forwarder.send(call, principal, verdict, forward)
 
     async def _graphql(self, call: Call, principal: Principal, mount: str) -> None:
         body = await call.body(graphql.MAX_BODY_BYTES)
         judged = graphql.judge(body, call.header(b"content-type") or "")
+        erased = _erased(judged)
+        effect = partial(self.effects.erasing, erasures=erased) if erased else nothing
         forward = Forward(
             method="POST",
             path="/graphql",
             query="",
-            headers=call.headers,
+            headers=_plain(call.headers) if erased else call.headers,
             mount=mount,
             template=f"/graphql {judged.kind} {judged.operation}",
             root=_root(call, principal),
@@ -99,7 +155,7 @@ class Phoenix:
             set_headers={"content-type": "application/json"},
         )
         try:
-            await self.forwarder.send(call, principal, judged.decision, forward)
+            await self.forwarder.send(call, principal, judged.decision, forward, effect)
         except (NotAllowed, NotFound) as refusal:
             if principal.role is None:
                 raise
@@ -111,3 +167,28 @@ class Phoenix:
 def _root(call: Call, principal: Principal) -> str:
     """The path that the cell itself was told it has, wherever this call came in."""
     return f"{call.base}/ui/{principal.tenant.slug}"
+
+
+def _erased(judged: graphql.Judged) -> list[erasures.Erasure]:
+    if judged.kind != "mutation" or not judged.body:
+        return []
+    sent = msgspec.json.decode(judged.body)
+    variables = sent["variables"] or {}
+    return erasures.of_graphql(sent["query"], judged.operation, variables)
+
+
+def _plain(headers: Headers) -> Headers:
+    """An answer that is read here comes uncompressed."""
+    return tuple((name, value) for name, value in headers if name != b"accept-encoding")
+
+
+def signed(annotation: Annotation, principal: Principal) -> Annotation:
+    """By who writes it, as their own cell knows them."""
+    return msgspec.structs.replace(
+        annotation,
+        subject=principal.subject,
+        subject_name=principal.name,
+        issuer=principal.issuer,
+        role=principal.role,
+        is_key=principal.proof is Proof.KEY,
+    )

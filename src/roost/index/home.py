@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from roost.index import schema
+from roost.index.effort import Effort
 from roost.index.prices import GenaiPrices, Price
 from roost.index.queries import Queries
 from roost.index.reading import Readers
@@ -28,12 +29,17 @@ class Index:
     `sweep` belong to the home's writer thread."""
 
     def __init__(
-        self, db: sqlite3.Connection, readers: Readers, writer: Writer, price_source: str
+        self,
+        db: sqlite3.Connection,
+        readers: Readers,
+        writer: Writer,
+        price_source: str,
+        effort: Effort,
     ) -> None:
         self._db = db
         self._readers = readers
         self._writer = writer
-        self.queries = Queries(readers, price_source)
+        self.queries = Queries(readers, price_source, effort)
 
     @classmethod
     def open(
@@ -45,6 +51,7 @@ class Index:
         full_text: bool = True,
         deadline_s: float = 5.0,
         readers: int = 4,
+        effort: Effort | None = None,
     ) -> "Index":
         """Begins anew, at position 0, where the file is of another version, was made with the other
         `full_text`, or is no database. `deadline_s` is what one query may take, `readers` how many
@@ -52,7 +59,7 @@ class Index:
         fingerprint = f"{schema.VERSION} {'with' if full_text else 'without'} text"
         db = _opened(path, fingerprint)
         writer = Writer(db, price or GenaiPrices(), full_text)
-        return cls(db, Readers(path, readers, deadline_s), writer, price_source)
+        return cls(db, Readers(path, readers, deadline_s), writer, price_source, effort or Effort())
 
     @property
     def cursor(self) -> Position:

@@ -23,6 +23,8 @@ Verdict = Allow | Refuse | Elsewhere
 READ = Allow(Treatment.PRIVATE, Role.VIEWER)
 HEAVY_READ = Allow(Treatment.PRIVATE, Role.VIEWER, heavy=True)
 WRITE = Allow(Treatment.PRIVATE, Role.MEMBER, changes=True)
+ANNOTATE = Allow(Treatment.PRIVATE, Role.MEMBER, changes=True, reconcile=True)
+"""Annotations and notes that the log has not brought."""
 ADMINISTER = Allow(Treatment.PRIVATE, Role.ADMIN, changes=True)
 CHANGE_TRACES = Allow(Treatment.PRIVATE, Role.ADMIN, changes=True, reconcile=True)
 """Deletes or moves traces, spans, sessions or projects; or makes a policy that deletes them."""

@@ -65,6 +65,16 @@ tombstones = Table(
 )
 """Ids of traces (16 bytes) and spans (8 bytes) that were deleted: later copies do not come back."""
 
+erasing = Table(
+    "erasing",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("since", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Deletions that somebody has begun and Phoenix has not answered: what they name is held back."""
+
 emptied = Table(
     "emptied",
     metadata,

@@ -14,10 +14,20 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from roost.storage.engine import HOME, open_database
-from roost.storage.home_tables import emptied, facts, parked, progress, tombstones, waiting
+from roost.storage.home_tables import (
+    emptied,
+    erasing,
+    facts,
+    parked,
+    progress,
+    tombstones,
+    waiting,
+)
 
 _FIRST = {"id": 1, "cursor": 0, "confirmed": 0, "skipped": 0, "deleted": 0}
 _IDS_AT_ONCE = 500
+_NOT_YET = 0
+"""The position of a tombstone whose deletion does not stand in the log yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +163,41 @@ class Progress:
         """These traces and spans are deleted, for ever."""
         rows = [{"id": one, "position": position} for one in ids]
         if rows:
+            made = upsert(tombstones)
+            kept = made.on_conflict_do_update(
+                index_elements=["id"],
+                set_={"position": made.excluded.position},
+                where=tombstones.c.position == _NOT_YET,
+            )
             async with self.engine.begin() as connection:
+                await connection.execute(kept, rows)
+
+    async def begin_erasing(self, ids: Collection[bytes], body: bytes) -> int:
+        """Hold back these traces and spans; `body` says what is being deleted."""
+        rows = [{"id": one, "position": _NOT_YET} for one in ids]
+        async with self.engine.begin() as connection:
+            if rows:
                 await connection.execute(upsert(tombstones).on_conflict_do_nothing(), rows)
+            made = insert(erasing).values(body=body, since=self.clock()).returning(erasing.c.id)
+            return int((await connection.execute(made)).scalar_one())
+
+    async def erasing(self, before: float) -> list[tuple[int, bytes]]:
+        """(id, body) of what was begun before that time."""
+        query = select(erasing).where(erasing.c.since < before)
+        async with self.engine.connect() as connection:
+            return [(row.id, row.body) for row in (await connection.execute(query)).all()]
+
+    async def end_erasing(self, number: int, spared: Collection[bytes] = ()) -> bytes | None:
+        """Its body, once; `spared` ids are held back no longer, unless they are deleted."""
+        gone = delete(erasing).where(erasing.c.id == number).returning(erasing.c.body)
+        async with self.engine.begin() as connection:
+            body = (await connection.execute(gone)).scalar_one_or_none()
+            if body is not None and spared:
+                held = tombstones.c.position == _NOT_YET
+                await connection.execute(
+                    delete(tombstones).where(held, tombstones.c.id.in_(list(spared)))
+                )
+            return body
 
     async def empty(self, emptying: Emptied) -> None:
         made = upsert(emptied).values(

@@ -45,6 +45,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tombstones")),
     )
     op.create_table(
+        "erasing",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("since", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_erasing")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "emptied",
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("project", sa.Text(), nullable=False),
