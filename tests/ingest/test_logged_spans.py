@@ -137,10 +137,11 @@ def test_events_come_along() -> None:
     event = {
         "name": "exception",
         "timestamp": "2026-11-01T00:00:00.5Z",
-        "attributes": {"exception.message": "no"},
+        "attributes": {"exception.message": "no", "more": {"a": 1}, "nothing": None},
     }
     (made,) = otlp(events=[event]).events
     assert (made.name, made.time_unix_nano % 10**9) == ("exception", 500_000_000)
+    assert [one.key for one in made.attributes] == ["exception.message", "more"]
     assert made.attributes[0].value.string_value == "no"
 
 

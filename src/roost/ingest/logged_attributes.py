@@ -36,10 +36,16 @@ def fill_attributes(into: Pairs, attributes: Mapping[str, object]) -> None:
     flat: dict[str, object] = {}
     for key, value in attributes.items():
         flat.update(_flattened(key, value, 0))
-    for key, value in flat.items():
-        pair = into.add()
-        pair.key = key
-        _fill_value(pair.value, value, 0)
+    fill_nested(into, flat)
+
+
+def fill_nested(into: Pairs, attributes: Mapping[str, object]) -> None:
+    """The same, but as they are: nobody nests an event's attributes again."""
+    for key, value in attributes.items():
+        if value is not None:
+            pair = into.add()
+            pair.key = key
+            _fill_value(pair.value, value, 0)
 
 
 def _flattened(key: str, value: object, depth: int) -> Iterator[tuple[str, object]]:
