@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from roost.index import schema
+from roost.index.amending import Hand
 from roost.index.effort import Effort
 from roost.index.prices import GenaiPrices, Price
 from roost.index.queries import Queries
@@ -25,8 +26,8 @@ _COMPANIONS = ("", "-wal", "-shm")
 
 
 class Index:
-    """`Index.open` makes one. `queries` may be asked from any thread; `apply`, `absorb` and
-    `sweep` belong to the home's writer thread."""
+    """`Index.open` makes one. `queries` may be asked from any thread; `apply`, `absorb`,
+    `amend` and `sweep` belong to the home's writer thread."""
 
     def __init__(
         self,
@@ -47,7 +48,6 @@ class Index:
         path: Path,
         *,
         price: Price | None = None,
-        price_source: str = GenaiPrices.source,
         full_text: bool = True,
         deadline_s: float = 5.0,
         readers: int = 4,
@@ -58,8 +58,9 @@ class Index:
         are answered at once."""
         fingerprint = f"{schema.VERSION} {'with' if full_text else 'without'} text"
         db = _opened(path, fingerprint)
-        writer = Writer(db, price or GenaiPrices(), full_text)
-        return cls(db, Readers(path, readers, deadline_s), writer, price_source, effort or Effort())
+        price = price or GenaiPrices()
+        pool = Readers(path, readers, deadline_s)
+        return cls(db, pool, Writer(db, price, full_text), price.source, effort or Effort())
 
     @property
     def cursor(self) -> Position:
@@ -73,6 +74,10 @@ class Index:
     def absorb(self, spans: Sequence[LoggedSpan]) -> Applied:
         """Spans that the cell made itself and the log does not hold."""
         return self._writer.absorb(spans)
+
+    def amend(self, act: Callable[[Hand], object]) -> Applied:
+        """One transaction with what `act` does; for what the cell says and the log does not."""
+        return self._writer.amend(act)
 
     def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Asks one state of the tables, from any thread; for the home itself, not for a viewer."""

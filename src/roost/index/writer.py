@@ -7,12 +7,13 @@ record's end and goes on from there. Rule 2: a record that was applied is never 
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 from google.protobuf.message import DecodeError
 
+from roost.index.amending import Hand
 from roost.index.annotations import annotate
 from roost.index.batch import Batch
 from roost.index.catalogue import Projects, project_name
@@ -63,6 +64,12 @@ class Writer:
             work.absorb(spans, self.cursor)
         return work.applied(self.cursor)
 
+    def amend(self, act: Callable[[Hand], object]) -> Applied:
+        """See `Index.amend`."""
+        with self._transaction(self.cursor) as work:
+            act(work.hand(self.cursor))
+        return work.applied(self.cursor)
+
     def sweep(self) -> None:
         """See `Index.sweep`."""
         with self._transaction(self.cursor):
@@ -97,7 +104,7 @@ class _Transaction:
         self._projects = projects
         self._batch = batch
         self._traces = TraceWriter(db)
-        self._changes: dict[str, TraceChange] = {}
+        self._changes: dict[tuple[str, int], TraceChange] = {}
         self._spans = 0
 
     def apply(self, record: Record) -> None:
@@ -108,6 +115,18 @@ class _Transaction:
 
     def absorb(self, spans: Sequence[LoggedSpan], cursor: Position) -> None:
         self._spans += self._batch.take(spans, None, cursor)
+
+    def hand(self, cursor: Position) -> Hand:
+        return Hand(
+            self._db,
+            self._words,
+            self._projects,
+            self._traces,
+            self._note,
+            cursor,
+            lambda spans: self.absorb(spans, cursor),
+            self.settle,
+        )
 
     def settle(self) -> None:
         """What was taken so far is in the tables then."""
@@ -142,11 +161,11 @@ class _Transaction:
         self._batch.expect_tombstones()
 
     def _note(self, before: Stored | None, after: Stored | None) -> None:
-        """Of several changes to a trace, the first says what was before."""
+        """Of several changes to a trace in a project, the first says what was before."""
         record = (after or before or _nothing()).record
         trace_id = record.trace_id.hex()
-        earlier = self._changes.get(trace_id)
-        self._changes[trace_id] = TraceChange(
+        earlier = self._changes.get((trace_id, record.project))
+        self._changes[trace_id, record.project] = TraceChange(
             trace_id,
             project_name(self._db, record.project),
             Change.REMOVE if after is None else Change.UPSERT,

@@ -1,0 +1,37 @@
+"""A trace that was transferred to another project in the cell.
+
+Rule: everything that counts by project goes along; what stands on the trace stays.
+"""
+
+from dataclasses import replace
+
+from roost.index.amending import Hand
+from roost.index.schema import SPAN_BITS
+from roost.index.trace_store import Stored, load, spans_of_trace
+
+
+def move(hand: Hand, trace_id: bytes, project: str) -> bool:
+    """Whether there was anything to do. Watchers of the old project see it go."""
+    before = load(hand.db, trace_id)
+    if before is None:
+        return False
+    to = hand.projects.id_of(project)
+    if before.record.project == to:
+        return False
+    record = before.record._replace(project=to, changed=hand.position)
+    after = replace(before, record=record)
+    _write(hand, before, after)
+    hand.note(before, None)
+    hand.note(None, after)
+    return True
+
+
+def _write(hand: Hand, before: Stored, after: Stored) -> None:
+    trace = before.record.id
+    spans = spans_of_trace(hand.db, trace)
+    bounds = trace << SPAN_BITS, (trace + 1) << SPAN_BITS
+    # They are counted out of the one project and into the other as they are written again.
+    hand.db.execute("DELETE FROM span WHERE id >= ? AND id < ?", bounds)
+    hand.traces.write(before, after, added=spans, removed=spans)
+    for project, count in ((before.record.project, -1), (after.record.project, 1)):
+        hand.db.execute("UPDATE project SET traces = traces + ? WHERE id = ?", (count, project))
