@@ -97,10 +97,10 @@ def dice(seed: int) -> random.Random:
 
 
 def outcomes(chance: random.Random) -> Iterator[Keeps]:
-    """Nothing of it, all of it, most, about half, and little."""
+    """Nothing of it, all of it, most, and less than half."""
     yield lambda: False
     yield lambda: True
-    for share in (0.95, 0.5, 0.1):
+    for share in (0.9, 0.4):
         yield lambda share=share: chance.random() < share  # type: ignore[misc]
 
 

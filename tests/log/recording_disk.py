@@ -19,7 +19,7 @@ from roost.log.disk import Connection, Disk
 
 _LOGS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
 _OPEN = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
-_FEW_PAGES = 6
+_FEW_PAGES = 11
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class RecordingDisk(Disk):
             self.notes.append(Unlink(path.name))
 
 
-class _Vfs(apsw.VFS):  # type: ignore[misc]
+class _Vfs(apsw.VFS):
     def __init__(self, name: str, disk: RecordingDisk) -> None:
         self.vfs_name = name
         self._disk = disk
@@ -139,7 +139,7 @@ class _Vfs(apsw.VFS):  # type: ignore[misc]
             self._disk.notes.append(SyncDirectory())
 
 
-class _File(apsw.VFSFile):  # type: ignore[misc]
+class _File(apsw.VFSFile):
     def __init__(self, name: Any, flags: list[int], path: Path, disk: RecordingDisk) -> None:
         self._disk = disk
         if flags[0] & apsw.SQLITE_OPEN_CREATE or path.exists():
@@ -209,5 +209,5 @@ def _as_sqlite3() -> Iterator[None]:
         yield
     except apsw.Error as error:
         told = sqlite3.OperationalError(str(error))
-        told.sqlite_errorcode = error.extendedresult
+        told.sqlite_errorcode = int(getattr(error, "extendedresult", 0))
         raise told from error

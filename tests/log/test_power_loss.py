@@ -5,11 +5,12 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from tests.log.power_loss import crashes, dice
-from tests.log.recording_disk import Note, RecordingDisk, Said
+from tests.log.recording_disk import Create, Note, RecordingDisk, Rename, Said, SyncDirectory
 
 from roost.log.base import BEGINNING, Entry, Kind, Position
 from roost.log.segments import SegmentLimits, SegmentLog
@@ -134,18 +135,19 @@ async def a_day(directory: Path, disk: RecordingDisk) -> None:
     """Appends over several segments, with reads, a trim, erasures and a new start among them."""
     async with opened(directory, disk) as log:
         do = Narrator(log, disk)
-        for n in range(8):
+        for n in range(6):
             await do.append(noise(n, 7_000), b"small %d" % n)
+            await do.append(b"after %d" % n)
             await log.read(BEGINNING, 10_000)
         await do.append(SECRET * 3)
-        await do.erase(17)
+        await do.erase(19)
         await do.append(noise(50, 9_000))
         await do.trim(6)
         await do.append(b"one", noise(51, 30_000), b"three")
     async with opened(directory, disk) as log:
         do = Narrator(log, disk)
         await asyncio.gather(log.read(BEGINNING, 10**9), do.append(noise(52, 20_000)))
-        await do.erase(7, 18)
+        await do.erase(7, 20)
         await do.trim(10**6)
         await do.append(b"after all was trimmed")
 
@@ -208,13 +210,22 @@ async def test_nothing_acknowledged_is_lost_wherever_the_power_goes(
     assert done > 500
 
 
+async def test_a_new_segment_has_a_durable_name_before_it_is_written_to(tmp_path: Path) -> None:
+    with recording(tmp_path / "log") as disk:
+        await a_day(tmp_path / "log", disk)
+    begun = [note for note in disk.notes if isinstance(note, Create | Rename | SyncDirectory)]
+    for rename, then in pairwise(begun):
+        if isinstance(rename, Rename):
+            assert isinstance(then, SyncDirectory)
+
+
 async def test_a_crash_while_a_crash_is_mended_loses_nothing(
     tmp_path: Path, fast_directory: Path
 ) -> None:
     with recording(tmp_path / "log") as disk:
         await a_day(tmp_path / "log", disk)
     all_crashes = list(crashes([], disk.notes, dice(11)))
-    for count, outcome in dice(12).sample(all_crashes, 12):
+    for count, outcome in dice(12).sample(all_crashes, 6):
         promise = Promise()
         for note in disk.notes[:count]:
             if isinstance(note, Said):
