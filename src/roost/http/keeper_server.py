@@ -58,8 +58,8 @@ def operations(api: KeeperApi) -> Mapping[str, Operation]:
     }
 
 
-def keeper_app(api: KeeperApi) -> Starlette:
-    """The ASGI app behind the socket."""
+def keeper_app(api: KeeperApi, *more: Route) -> Starlette:
+    """The ASGI app behind the socket; `more` is what other desks serve."""
     routes = [
         Route(f"/{name}", _endpoint(question, answer), methods=["POST"])
         for name, (question, answer) in operations(api).items()
@@ -68,7 +68,7 @@ def keeper_app(api: KeeperApi) -> Starlette:
         Route("/watch", _watch(api)),
         Route("/append", _append(api), methods=["POST"]),
     ]
-    return Starlette(routes=[*routes, *special])
+    return Starlette(routes=[*routes, *special, *more])
 
 
 def _endpoint(
@@ -81,9 +81,9 @@ def _endpoint(
             else:
                 result = await answer(msgspec.json.decode(await request.body(), type=question))
         except msgspec.DecodeError as error:
-            return _refused(RoostError(f"Not this keeper's language: {error}", status=400))
+            return refused(RoostError(f"Not this keeper's language: {error}", status=400))
         except RoostError as error:
-            return _refused(error)
+            return refused(error)
         return Response(msgspec.json.encode(result), media_type="application/json")
 
     return endpoint
@@ -97,15 +97,16 @@ def _append(api: KeeperApi) -> Callable[[Request], Awaitable[Response]]:
             question = msgspec.msgpack.decode(await request.body(), type=m.Append)
             said = await api.append(question)
         except msgspec.DecodeError as error:
-            return _refused(RoostError(f"Not this keeper's language: {error}", status=400))
+            return refused(RoostError(f"Not this keeper's language: {error}", status=400))
         except RoostError as error:
-            return _refused(error)
+            return refused(error)
         return Response(msgspec.json.encode(said), media_type="application/json")
 
     return append
 
 
-def _refused(error: RoostError) -> Response:
+def refused(error: RoostError) -> Response:
+    """An error as it crosses the socket."""
     refusal = m.Refusal(
         kind=type(error).__name__,
         message=error.message,
