@@ -8,21 +8,15 @@ import asyncio
 import base64
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from roost.cells.client import CellClient
-from roost.errors import Unavailable
+from roost.cells.ledger_file import by_slices, is_known, marks, reading
 
-KNOWN_4aad9107d196S = frozenset({"4aad9107d196"})
-"""Alembic revisions of Phoenix whose `spans` and `traces` have these columns."""
-_IDS_AT_ONCE = 500
 _ALIASES_AT_ONCE = 50
-_BUSY_S = 2.0
-_UNREADABLE = "The database of this tenant's Phoenix cannot be read just now."
 
 
 class Node(StrEnum):
@@ -66,6 +60,9 @@ class Ledger(Protocol):
         """Of those spans the ones that the cell holds, each with the trace it holds it under.
         Unavailable where it cannot be read."""
 
+    async def projects_of(self, trace_ids: Sequence[bytes]) -> Mapping[bytes, str]:
+        """Of those traces the ones that the cell holds, each with the name of its project."""
+
     async def name_of(self, node: Node, row: int) -> str | None:
         """What Phoenix's row id stands for, or None: a project's name, a trace's or span's id in
         hex, a session's id."""
@@ -82,51 +79,54 @@ class SqliteLedger:
 
     def _stored(self, span_ids: Sequence[bytes]) -> Mapping[bytes, bytes]:
         found: dict[bytes, bytes] = {}
-        try:
-            with closing(self._connect()) as connection:
-                for at in range(0, len(span_ids), _IDS_AT_ONCE):
-                    found.update(_stored(connection, span_ids[at : at + _IDS_AT_ONCE]))
-        except sqlite3.Error as error:
-            raise Unavailable(_UNREADABLE, reason=f"ledger: {error}") from None
+        with reading(self.path) as connection:
+            for some in by_slices(span_ids):
+                found.update(_stored(connection, some))
+        return found
+
+    async def projects_of(self, trace_ids: Sequence[bytes]) -> Mapping[bytes, str]:
+        return await asyncio.to_thread(self._projects_of, trace_ids)
+
+    def _projects_of(self, trace_ids: Sequence[bytes]) -> Mapping[bytes, str]:
+        found: dict[bytes, str] = {}
+        with reading(self.path) as connection:
+            for some in by_slices(trace_ids):
+                found.update(_projects_of(connection, some))
         return found
 
     async def name_of(self, node: Node, row: int) -> str | None:
         return await asyncio.to_thread(self._name_of, node, row)
 
     def _name_of(self, node: Node, row: int) -> str | None:
-        try:
-            with closing(self._connect()) as connection:
-                found = connection.execute(_NAMES[node].sql, (row,)).fetchone()
-        except sqlite3.Error as error:
-            raise Unavailable(_UNREADABLE, reason=f"ledger: {error}") from None
+        with reading(self.path) as connection:
+            found = connection.execute(_NAMES[node].sql, (row,)).fetchone()
         return None if found is None else str(found[0])
 
     async def is_readable(self) -> bool:
         """Whether the file is there and its schema is a known one."""
-        return await asyncio.to_thread(self._is_readable)
-
-    def _is_readable(self) -> bool:
-        try:
-            with closing(self._connect()) as connection:
-                rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-        except sqlite3.Error:
-            return False
-        return {row[0] for row in rows} <= KNOWN_4aad9107d196S
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
+        return await asyncio.to_thread(is_known, self.path)
 
 
 def _stored(
     connection: sqlite3.Connection, span_ids: Sequence[bytes]
 ) -> Sequence[tuple[bytes, bytes]]:
-    marks = ",".join("?" * len(span_ids))
     rows = connection.execute(
         "SELECT spans.span_id, traces.trace_id FROM spans"  # noqa: S608 - only question marks
-        f" JOIN traces ON traces.id = spans.trace_rowid WHERE spans.span_id IN ({marks})",
+        f" JOIN traces ON traces.id = spans.trace_rowid WHERE spans.span_id IN ({marks(span_ids)})",
         [one.hex() for one in span_ids],
     )
     return [(bytes.fromhex(span_id), bytes.fromhex(trace_id)) for span_id, trace_id in rows]
+
+
+def _projects_of(
+    connection: sqlite3.Connection, trace_ids: Sequence[bytes]
+) -> Sequence[tuple[bytes, str]]:
+    rows = connection.execute(
+        "SELECT t.trace_id, p.name FROM traces t JOIN projects p ON p.id = t.project_rowid"  # noqa: S608
+        f" WHERE t.trace_id IN ({marks(trace_ids)})",
+        [one.hex() for one in trace_ids],
+    )
+    return [(bytes.fromhex(trace_id), name) for trace_id, name in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,12 @@ class _SpanNode:
 
 
 @dataclass(frozen=True, slots=True)
+class _InProject:
+    traceId: str  # noqa: N815
+    project: _Named
+
+
+@dataclass(frozen=True, slots=True)
 class ApiLedger:
     """The same by GraphQL, for attached cells and unknown schemas: about 1 ms a span."""
 
@@ -158,6 +164,15 @@ class ApiLedger:
             said = await self.client.ask(query, {}, dict[str, _SpanNode | None])
             for span in filter(None, said.values()):
                 found[bytes.fromhex(span.spanId)] = bytes.fromhex(span.trace.traceId)
+        return found
+
+    async def projects_of(self, trace_ids: Sequence[bytes]) -> Mapping[bytes, str]:
+        found: dict[bytes, str] = {}
+        for at in range(0, len(trace_ids), _ALIASES_AT_ONCE):
+            query = _traces_query(trace_ids[at : at + _ALIASES_AT_ONCE])
+            said = await self.client.ask(query, {}, dict[str, _InProject | None])
+            for trace in filter(None, said.values()):
+                found[bytes.fromhex(trace.traceId)] = trace.project.name
         return found
 
     async def name_of(self, node: Node, row: int) -> str | None:
@@ -176,6 +191,14 @@ def _spans_query(span_ids: Sequence[bytes]) -> str:
         for number, span_id in enumerate(span_ids)
     )
     return f"query RoostLedger {{ {' '.join(asked)} }}"
+
+
+def _traces_query(trace_ids: Sequence[bytes]) -> str:
+    asked = (
+        f't{number}: getTraceByOtelId(traceId: "{trace_id.hex()}") {{ traceId project {{ name }} }}'
+        for number, trace_id in enumerate(trace_ids)
+    )
+    return f"query RoostTraces {{ {' '.join(asked)} }}"
 
 
 async def ledger_of(client: CellClient, database: Path | None) -> Ledger:
