@@ -40,13 +40,12 @@ from roost.identity.cache import IdentityCache
 from roost.identity.mapping import IdentityMapping
 from roost.identity.nextauth import NextAuth
 from roost.identity.one_time_link import LinkCookie
-from roost.ingest.decode import Limits
-from roost.ingest.intake import Terms
 from roost.model import Principal, Role, Slug
 from roost.proxy.pools import PoolLimits, Pools
 from roost.proxy.upstream import Look, Upstream
 from roost.settings import Settings, load_settings, settings_as_json
 from roost.storage.lock import make_data_dir
+from roost.terms import ingest_terms, workbench
 
 REVIVE_EVERY_S = 5.0
 TELL_USE_EVERY_S = 3.0
@@ -213,8 +212,14 @@ def _endpoints(
     phoenix = Phoenix(principal_of, forwarder, effects, sign_in.out)
     app = App(proofs.identify, lambda: watch.tenants, settings.frame_ancestors)
     deliver = Delivery(keeper)
-    limits = Limits(body_bytes=settings.max_ingest_bytes, inflated_bytes=settings.max_ingest_bytes)
-    ingest = Ingest(principal_of, deliver.spans, deliver.known, deliver.project_name, Terms(limits))
+    ingest = Ingest(
+        principal_of,
+        deliver.spans,
+        deliver.known,
+        deliver.project_name,
+        ingest_terms(settings),
+        workbench(settings),
+    )
     return {
         Endpoint.HEALTH: app.health,
         Endpoint.INGEST: ingest.take,

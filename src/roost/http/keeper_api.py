@@ -16,6 +16,7 @@ from roost.http.erase import Eraser
 from roost.http.home import Home
 from roost.http.homes import Homes
 from roost.identity import api_key
+from roost.identity.cache import IdentityCache
 from roost.log.base import Kind
 from roost.model import KeyRecord, Scope, Tenant, TenantId
 from roost.policy.erasures import Erased, Erasure
@@ -54,6 +55,8 @@ class KeeperApi:
     clock: Callable[[], float]
     status_now: Callable[[], m.Status]
     retire_now: Callable[[], bool]
+    believed_keys: IdentityCache
+    """Keys that were proved over gRPC."""
 
     async def status(self) -> m.Status:
         return self.status_now()
@@ -147,6 +150,7 @@ class KeeperApi:
     async def delete_tenant(self, name: m.TenantName) -> m.Done:
         tenant = await self.control.tenants.by_slug(name.tenant)
         await self.control.tenants.start_deleting(tenant.id)
+        self.believed_keys.drop_all()
         self.broadcast.publish(m.TenantGone(_row(tenant)))
         await self.finish_deleting(tenant.id)
         return m.Done()
@@ -181,6 +185,7 @@ class KeeperApi:
     async def revoke_key(self, name: m.KeyName) -> m.Done:
         tenant = await self.control.tenants.by_slug(name.tenant)
         await self.control.keys.revoke(tenant.id, name.key_id)
+        self.believed_keys.drop(name.key_id)
         self.broadcast.publish(m.Revoked(name.key_id))
         return m.Done()
 
@@ -191,6 +196,9 @@ class KeeperApi:
         """Durable once this returns."""
         home = await self._home_by_id(append.tenant_id)
         return m.Appended(await home.append(Kind(append.kind), append.bodies))
+
+    async def append_spans(self, tenant_id: TenantId, payloads: tuple[bytes, ...]) -> None:
+        await (await self._home_by_id(tenant_id)).append(Kind.SPANS, payloads)
 
     async def erase(self, erase: m.Erase) -> m.Erasing:
         """Held back first, so that what is deleted in the cell stays deleted."""

@@ -17,6 +17,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from roost.errors import ConfigError
+from roost.ingest.mask import parse_mask
 from roost.model import Role, as_slug
 from roost.policy.forwarding import parse_policy
 from roost.settings.values import Pairs, RoleName, Secrets, Texts
@@ -150,6 +152,36 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest OTLP body, as sent and once inflated.",
     )
+    ingest_large_batches_max: int = Field(
+        default=2, ge=1, description="Large batches that a process decodes at a time."
+    )
+    ingest_waiting_batches_max: int = Field(
+        default=32,
+        ge=1,
+        description="Large batches that a process holds at a time, decoding and waiting; above it "
+        "spans are answered with 503.",
+    )
+    grpc_address: str = Field(
+        default="",
+        description="Where OTLP over gRPC is taken, `127.0.0.1:4317`; empty: nowhere. The keeper "
+        "listens there.",
+    )
+    grpc_certificate: Path | None = Field(
+        default=None,
+        description="Certificate chain (PEM) of that address; without one it is plain.",
+    )
+    grpc_key: Path | None = Field(default=None, description="Its private key (PEM).")
+    grpc_batches_max: int = Field(
+        default=64, ge=1, description="Batches over gRPC that are held at a time."
+    )
+    grpc_read_timeout_s: float = Field(
+        default=60, gt=0, description="How long a batch over gRPC may take to arrive."
+    )
+    mask: Texts = Field(
+        default=(),
+        description="What is masked in spans before anything is stored: `keys:llm.input_messages.*`"
+        ", `email`, `credit-card`, `ipv4`, `ipv6`, `aws-key`, `bearer-token`, `re:<expression>`.",
+    )
     forward_policy: Pairs = Field(
         default={},
         description="Which traces go on to Phoenix, by project pattern: `noisy-*=sample:0.1, "
@@ -208,6 +240,21 @@ class Settings(BaseSettings):
         if slug and as_slug(slug) is None:
             raise ValueError("a tenant's slug is 1 to 40 of a-z, 0-9 and '-'")
         return slug
+
+    @field_validator("mask")
+    @classmethod
+    def _known_rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            parse_mask(rules)
+        except ConfigError as error:
+            raise ValueError("; ".join(error.findings)) from None
+        return rules
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> "Settings":
+        if (self.grpc_certificate is None) != (self.grpc_key is None):
+            raise ValueError("set grpc_certificate and grpc_key, or neither")
+        return self
 
     @field_validator("forward_policy")
     @classmethod
