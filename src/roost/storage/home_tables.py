@@ -94,3 +94,11 @@ waiting = Table(
     sqlite_autoincrement=True,
 )
 """Annotations whose target the cell does not hold yet; `body` is one, as in the log."""
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""How far upkeep has come, and what it compares with: the cell's database, the forward policies."""
