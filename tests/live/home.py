@@ -2,7 +2,7 @@
 and answers for the past as an index does."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roost.errors import NotFound
@@ -46,17 +46,23 @@ class Home:
 
     def span(self, trace_id: str, user: str | None = None, project: str = "default") -> None:
         """One more span of that trace; the first one says the project."""
-        trace = self.traces.setdefault(trace_id, Trace(project))
-        before = trace.user
-        trace.spans += 1
-        if user is not None:
-            trace.users.add(user)
-        self._changed(trace_id, trace, before)
+        self.record((trace_id, user, project))
+
+    def record(self, *spans: tuple[str, str | None, str]) -> None:
+        """All of them at one position, as a record of the log has many."""
+        before: dict[str, str | None] = {}
+        for trace_id, user, project in spans:
+            trace = self.traces.setdefault(trace_id, Trace(project))
+            before.setdefault(trace_id, trace.user)
+            trace.spans += 1
+            if user is not None:
+                trace.users.add(user)
+        self._changed(before)
 
     def delete(self, trace_id: str) -> None:
         trace = self.traces[trace_id]
         before, trace.gone = trace.user, True
-        self._changed(trace_id, trace, before)
+        self._changed({trace_id: before})
 
     def change(self, trace_id: str, hidden_from: Sequence[str]) -> Change:
         trace = self.traces[trace_id]
@@ -79,11 +85,16 @@ class Home:
         mine = [change for change in changes if seen(change, topic) is not None]
         return None if len(mine) > limit else Missed(self.position, tuple(mine))
 
-    def _changed(self, trace_id: str, trace: Trace, before: str | None) -> None:
+    def _changed(self, before: Mapping[str, str | None]) -> None:
+        """`before` says whose each of the traces was."""
         self.position += 1
-        trace.position = self.position
-        hidden = () if before is None else (before,)
-        self.publish(self.position, [self.change(trace_id, hidden)])
+        for trace_id in before:
+            self.traces[trace_id].position = self.position
+        changes = [
+            self.change(trace_id, () if user is None else (user,))
+            for trace_id, user in before.items()
+        ]
+        self.publish(self.position, changes)
 
 
 @dataclass

@@ -50,6 +50,11 @@ class Channel:
     def last(self) -> int:
         return self._backlog.last
 
+    @property
+    def kept(self) -> int:
+        """Changes that somebody has still to read."""
+        return len(self._backlog)
+
     def offer(self, delta: Delta) -> None:
         self._backlog.put(Told(delta.trace_id, delta.position, self.frame_of(delta)))
         self._caught_up = 0
