@@ -5,25 +5,20 @@ here twice over, as a set of candidates where it is rare enough to begin with, a
 trace `t`; both say the same.
 """
 
-import re
 import sqlite3
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from roost.index.catalogue import known_project
+from roost.index.effort import Effort
 from roost.index.facts import KINDS
 from roost.index.filters import STATUSES, AnnotationFilter, TraceFilter
 from roost.index.postings import Label, Posted
-from roost.index.schema import SPAN_BITS
+from roost.index.text import find, terms_of
 from roost.index.viewer import OwnTraces, Viewer
 from roost.index.words import known_word
 
-RARE_HITS = 20_000
-"""A text or annotation with more hits is tested trace by trace instead."""
-
 NANO = 1_000_000_000
-_TERM = re.compile(r"[^\W_]+")
 
 Value = int | str | float
 
@@ -42,6 +37,7 @@ class Asked:
     `trace` can, by column and with both ends; `ids`, where not None, are the only candidates."""
 
     projects: Sequence[int]
+    effort: Effort
     labels: list[Label] = field(default_factory=list)
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
     tests: list[Test] = field(default_factory=list)
@@ -63,13 +59,15 @@ class Asked:
 _LEAST, _MOST = -(1 << 62), 1 << 62
 
 
-def ask(db: sqlite3.Connection, viewer: Viewer, wanted: TraceFilter) -> Asked | None:
+def ask(
+    db: sqlite3.Connection, viewer: Viewer, wanted: TraceFilter, effort: Effort
+) -> Asked | None:
     """None where nothing can match: a value that no trace has ever had."""
     projects = _projects(db, wanted.project)
     labels = list(_labels(db, viewer, wanted))
     if not projects or any(value is None for _, value in labels):
         return None
-    asked = Asked(projects, [(dimension, value or 0) for dimension, value in labels])
+    asked = Asked(projects, effort, [(dimension, value or 0) for dimension, value in labels])
     asked.ranges = dict(_ranges(wanted))
     if wanted.has_errors is False:
         asked.ranges["errors"] = (0, 0)
@@ -179,9 +177,9 @@ def _ask_annotation(db: sqlite3.Connection, asked: Asked, wanted: AnnotationFilt
             asked_values.append(value)
     rows = db.execute(
         f"SELECT a.trace FROM annotation a WHERE {where} AND a.trace LIMIT ?",  # noqa: S608
-        (*asked_values, RARE_HITS + 1),
+        (*asked_values, asked.effort.rare + 1),
     ).fetchall()
-    if len(rows) <= RARE_HITS:
+    if len(rows) <= asked.effort.rare:
         asked.narrow({row[0] for row in rows})
         return
     asked.tests.append(
@@ -193,22 +191,12 @@ def _ask_annotation(db: sqlite3.Connection, asked: Asked, wanted: AnnotationFilt
 
 
 def _ask_text(db: sqlite3.Connection, asked: Asked, text: str) -> None:
-    terms = _TERM.findall(unicodedata.normalize("NFC", text))
+    terms = terms_of(text)
     if text.strip() and not terms:
         asked.narrow(set())
     for at, term in enumerate(terms):
-        match = f'"{term}"' + ("*" if at == len(terms) - 1 else "")
-        rows = db.execute(
-            "SELECT rowid >> ? FROM words_of WHERE words_of MATCH ? LIMIT ?",
-            (SPAN_BITS, match, RARE_HITS + 1),
-        ).fetchall()
-        if len(rows) <= RARE_HITS:
-            asked.narrow({row[0] for row in rows})
-            continue
-        asked.tests.append(
-            Test(
-                "EXISTS (SELECT 1 FROM words_of WHERE words_of MATCH ?"
-                " AND rowid >= t.id << ? AND rowid < (t.id + 1) << ?)",
-                (match, SPAN_BITS, SPAN_BITS),
-            )
-        )
+        match find(db, term, asked.effort, f"has_term_{at}"):
+            case set() as ids:
+                asked.narrow(ids)
+            case str() as sql:
+                asked.tests.append(Test(sql))

@@ -57,8 +57,8 @@ class TraceFilter:
     """All that is given must hold. Ranges of numbers include both ends.
 
     `status`, `kind` and `name` are those of the trace's root; `model`, `provider`, `user` and
-    `span_kind` those of any of its spans. `text`: each of its words occurs in the trace, the last
-    one at least as a beginning.
+    `span_kind` those of any of its spans. `text`: each of its words occurs somewhere in the trace,
+    whatever its case and accents; `rain*` stands for all words that begin so.
     """
 
     project: str | None = None

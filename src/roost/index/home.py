@@ -122,7 +122,7 @@ def _opened(path: Path, fingerprint: str) -> sqlite3.Connection:
             raise
     erase(path)
     db = _connected(path)
-    db.executescript(schema.META + schema.TABLES + schema.FULL_TEXT)
+    db.executescript(f"BEGIN; {schema.META} {schema.TABLES} {schema.FULL_TEXT} COMMIT;")
     db.execute("INSERT INTO meta VALUES ('fingerprint', ?)", (fingerprint,))
     return db
 

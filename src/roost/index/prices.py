@@ -5,10 +5,10 @@ for each provider, model and day, because a look-up takes as long as indexing tw
 """
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Protocol
 
 import genai_prices
 from genai_prices import Usage, data_snapshot
@@ -35,8 +35,13 @@ class Call:
     cache_write: int = 0
 
 
-Price = Callable[[Call], int | None]
-"""Nano-dollars, or None where the price is not known."""
+class Price(Protocol):
+    """`source` names where prices come from."""
+
+    source: str
+
+    def __call__(self, call: Call) -> int | None:
+        """Nano-dollars, or None where the price is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from roost.errors import BadRequest
 from roost.index import changes, cursors, overview, sessions, traces, trees, usage
 from roost.index.asked import ask
+from roost.index.effort import Effort
 from roost.index.filters import (
     MAX_PAGE_ROWS,
     PAGE_ROWS,
@@ -52,8 +53,9 @@ _OLDEST = Sort(SortBy.START, descending=False)
 class Queries:
     """May be asked from any thread; each call blocks its thread for as long as SQLite takes."""
 
-    def __init__(self, readers: Readers, price_source: str) -> None:
+    def __init__(self, readers: Readers, price_source: str, effort: Effort) -> None:
         self._readers = readers
+        self._effort = effort
         self._price_source = price_source
 
     def projects(self, viewer: Viewer) -> Sequence[ProjectRow]:
@@ -74,7 +76,7 @@ class Queries:
         edge = cursors.read(after, digest)
         limit = _bounded(limit, MAX_PAGE_ROWS)
         with self._readers.borrowed() as db:
-            asked = ask(db, viewer, wanted)
+            asked = ask(db, viewer, wanted, self._effort)
             found = [] if asked is None else traces.page(db, asked, sort, edge, limit + 1)
             rows = traces.rows_of(db, [one.id for one in found[:limit]])
         more = len(found) > limit
@@ -83,7 +85,7 @@ class Queries:
     def count(self, viewer: Viewer, wanted: TraceFilter) -> Count:
         """Up to 1,000."""
         with self._readers.borrowed() as db:
-            asked = ask(db, viewer, wanted)
+            asked = ask(db, viewer, wanted, self._effort)
             return Count(0, more=False) if asked is None else traces.count(db, asked)
 
     def facets(
@@ -95,7 +97,7 @@ class Queries:
     ) -> Facets:
         """Of the newest 10,000 traces of the filter."""
         with self._readers.borrowed() as db:
-            asked = ask(db, viewer, wanted)
+            asked = ask(db, viewer, wanted, self._effort)
             return overview.facets(db, asked, dimensions, _bounded(limit, MAX_FACET_VALUES))
 
     def histogram(self, viewer: Viewer, wanted: TraceFilter, width_us: int) -> Sequence[Bar]:
@@ -106,7 +108,8 @@ class Queries:
             raise BadRequest("bars over time need a beginning and an end")
         bars = wanted.since_us, wanted.until_us, width_us
         with self._readers.borrowed() as db:
-            asked = ask(db, viewer, replace(wanted, since_us=None, until_us=None))
+            whole = replace(wanted, since_us=None, until_us=None)
+            asked = ask(db, viewer, whole, self._effort)
             return overview.histogram(db, viewer, asked, bars)
 
     def trace(self, viewer: Viewer, trace_id: str) -> TraceRow:

@@ -8,7 +8,9 @@ to 20 hours.
 
 import math
 import sys
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 
 RELATIVE_ERROR = 0.025
 GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
@@ -50,28 +52,20 @@ def unpacked(stored: bytes) -> int:
 
 
 def quantiles(sketch: int, shares: Sequence[float]) -> list[float | None]:
-    """In microseconds, each of `shares` between 0 and 1, ascending; None of an empty sketch.
+    """In microseconds, each of `shares` between 0 and 1; None of an empty sketch.
 
     >>> [round(found) for found in quantiles(one(1000) + one(2000), [0.5, 0.9])]
     [1019, 1951]
     """
-    counts = memoryview(sketch.to_bytes(LANES * LANE_BYTES, sys.byteorder)).cast("I").tolist()
-    if sys.byteorder == "big":
-        counts.reverse()
-    total = sum(counts)
-    if not total:
+    if not sketch:
         return [None] * len(shares)
-    return _walk(counts, [max(1, math.ceil(share * total)) for share in shares])
-
-
-def _walk(counts: Sequence[int], ranks: Sequence[int]) -> list[float | None]:
-    found: list[float | None] = []
-    seen = 0
-    for lane, count in enumerate(counts):
-        seen += count
-        while len(found) < len(ranks) and seen >= ranks[len(found)]:
-            found.append(_middle(lane))
-    return found
+    first = ((sketch & -sketch).bit_length() - 1) // 32
+    lanes = sketch >> (32 * first)
+    stored = lanes.to_bytes((lanes.bit_length() + 31) // 32 * LANE_BYTES, sys.byteorder)
+    counts = memoryview(stored).cast("I").tolist()
+    reached = list(accumulate(counts if sys.byteorder == "little" else reversed(counts)))
+    ranks = [max(1, math.ceil(share * reached[-1])) for share in shares]
+    return [_middle(first + bisect_left(reached, rank)) for rank in ranks]
 
 
 def _middle(lane: int) -> float:

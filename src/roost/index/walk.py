@@ -15,9 +15,6 @@ from roost.index.asked import Asked, Test, Value, test_of
 from roost.index.filters import SortBy
 from roost.index.postings import Label
 
-FEW = 4_000
-"""Traces that are gathered and sorted in a few milliseconds."""
-
 _INDEXED = {
     "start": "trace_by_start",
     "latency": "trace_by_latency",
@@ -55,11 +52,11 @@ def source_for(db: sqlite3.Connection, asked: Asked, project: int, sort: SortBy)
     """The cheapest way to the traces of that project in that order."""
     if asked.ids is not None:
         return _candidates(asked, project)
-    rarest = _rarest(db, asked, project)
-    if rarest is not None and (rarest.count <= FEW or sort is SortBy.START):
+    rarest = _rarest(db, asked, project, most=asked.effort.few + 1)
+    if rarest is not None and (rarest.count <= asked.effort.few or sort is SortBy.START):
         if isinstance(rarest.key, tuple):
             return _posting(asked, project, rarest.key)
-        if rarest.count <= FEW:
+        if rarest.count <= asked.effort.few:
             return _indexed(asked, project, rarest.key, is_walk=rarest.key == sort.value)
     return _indexed(asked, project, sort.value, is_walk=True)
 
@@ -83,9 +80,7 @@ class _Rarest:
     count: int
 
 
-def _rarest(
-    db: sqlite3.Connection, asked: Asked, project: int, most: int = FEW + 1
-) -> _Rarest | None:
+def _rarest(db: sqlite3.Connection, asked: Asked, project: int, most: int) -> _Rarest | None:
     """Of the conditions that an index can begin with; counted up to `most`. Among the frequent ones
     labels come first: their postings are in the order of the start."""
     found: _Rarest | None = None
