@@ -23,6 +23,7 @@ from roost.storage.event_tables import (
 )
 
 SLICE = 1000
+CHUNK = 500
 
 
 async def bar(connection: AsyncConnection, person: str, now_ms: int) -> list[str]:
@@ -110,8 +111,8 @@ async def _trim_plain(connection: AsyncConnection, earliest_ms: int) -> None:
 
 
 async def _delete_events(connection: AsyncConnection, ids: Sequence[str]) -> None:
-    for start in range(0, len(ids), rollups.CHUNK):
-        part = ids[start : start + rollups.CHUNK]
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
         await connection.execute(delete(events).where(events.c.id.in_(part)))
 
 

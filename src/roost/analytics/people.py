@@ -44,6 +44,14 @@ class Known:
         owner = self.identity(anonymous).user
         return anonymous if owner is None else user_person(owner)
 
+    def owned(self, owners: Mapping[str, str]) -> "Known":
+        """The same, once these anonymous persons belong to these users."""
+        now = {
+            anonymous: Identity(user, self.identity(anonymous).consent)
+            for anonymous, user in owners.items()
+        }
+        return Known({**self.identities, **now}, self.erased_ms)
+
     def may_count(self, event: Event, *, asks_first: bool) -> bool:
         words = [self.identity(person).consent for person in persons_of(event)]
         words.append(self.identity(self.person_of(event)).consent)
@@ -176,22 +184,37 @@ def _extremes(connection: AsyncConnection) -> tuple[Extreme, Extreme]:
 
 async def merge(
     connection: AsyncConnection, taken: Iterable[Event], known_now: Known, now_ms: int
-) -> None:
-    """Give each anonymous id to the first user that is seen with it, with all that it did."""
+) -> Known:
+    """Give each anonymous id to the first user that is seen with it, with all that it did; what is
+    known then. `known_now` is from before these events were noted as seen."""
     owners: dict[str, str] = {}
     for event in taken:
         if event.user is not None and event.anonymous_id is not None:
-            owners.setdefault(event.anonymous_id, event.user)
-    for anonymous_id, user in owners.items():
-        anonymous = anonymous_person(anonymous_id)
-        if known_now.identity(anonymous).user is None:
-            await _give(connection, anonymous_id, user, now_ms)
+            anonymous = anonymous_person(event.anonymous_id)
+            if known_now.identity(anonymous).user is None:
+                owners.setdefault(anonymous, event.user)
+    if not owners:
+        return known_now
+    await _own(connection, owners, now_ms)
+    for anonymous, user in owners.items():
+        # Nobody knew it before these events: it has done nothing yet that could be moved.
+        if anonymous in known_now.identities:
+            await _give(connection, anonymous, user)
+    return known_now.owned(owners)
 
 
-async def _give(connection: AsyncConnection, anonymous_id: str, user: str, now_ms: int) -> None:
-    anonymous, person = anonymous_person(anonymous_id), user_person(user)
-    own = update(identities).where(identities.c.person == bindparam("of_person"))
-    await connection.execute(own.values(user_id=user, merged_ms=now_ms), {"of_person": anonymous})
-    theirs = (events.c.anonymous_id == anonymous_id) & events.c.user_id.is_(None)
+async def _own(connection: AsyncConnection, owners: Mapping[str, str], now_ms: int) -> None:
+    change = (
+        update(identities)
+        .where(identities.c.person == bindparam("of_person"))
+        .values(user_id=bindparam("owner"), merged_ms=now_ms)
+    )
+    rows = [{"of_person": anonymous, "owner": user} for anonymous, user in owners.items()]
+    await connection.execute(change, rows)
+
+
+async def _give(connection: AsyncConnection, anonymous: str, user: str) -> None:
+    person = user_person(user)
+    theirs = (events.c.anonymous_id == anonymous[2:]) & events.c.user_id.is_(None)
     await connection.execute(update(events).where(theirs).values(person=person))
     await move(connection, anonymous, person)

@@ -5,18 +5,16 @@ changes the events; so it always equals what counting the events anew would give
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, tuple_
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roost.storage.event_tables import ANY_NAME, daily_people, daily_rollup
 
 DAY_MS = 86_400_000
-CHUNK = 200
-"""Rows a statement asks for by key: three parameters each stay within SQLite's bounds."""
 
 
 class Tally(NamedTuple):
@@ -39,11 +37,20 @@ def tallies(time_ms: int, name: str, person: str) -> tuple[Tally, Tally]:
 
 async def shift(connection: AsyncConnection, changes: Mapping[Tally, int]) -> None:
     """Add so many events to each count; fewer than none is left of none."""
-    changes = {tally: change for tally, change in changes.items() if change}
-    before = await _counts(connection, list(changes))
-    after = {tally: before.get(tally, 0) + change for tally, change in changes.items()}
-    await _write(connection, after)
-    await _roll(connection, changes, before, after)
+    rows = [{**tally._asdict(), "count": change} for tally, change in changes.items() if change]
+    if not rows:
+        return
+    insert = inserting(connection)(daily_people)
+    upsert = insert.on_conflict_do_update(
+        index_elements=["day", "name", "person"],
+        set_={"count": daily_people.c.count + insert.excluded.count},
+    ).returning(daily_people)
+    after = {
+        Tally(day, name, person): count
+        for day, name, person, count in await connection.execute(upsert, rows)
+    }
+    await _delete_empty(connection, after)
+    await _roll(connection, changes, after)
 
 
 async def move(connection: AsyncConnection, person: str, to: str) -> None:
@@ -60,51 +67,33 @@ async def move(connection: AsyncConnection, person: str, to: str) -> None:
     await shift(connection, changes)
 
 
-async def _counts(connection: AsyncConnection, asked: Sequence[Tally]) -> dict[Tally, int]:
+async def _delete_empty(connection: AsyncConnection, after: Mapping[Tally, int]) -> None:
     table = daily_people.c
-    found: dict[Tally, int] = {}
-    for part in chunks(asked):
-        query = select(table.day, table.name, table.person, table.count).where(
-            tuple_(table.day, table.name, table.person).in_(part)
-        )
-        for day, name, person, count in await connection.execute(query):
-            found[Tally(day, name, person)] = count
-    return found
-
-
-async def _write(connection: AsyncConnection, after: Mapping[Tally, int]) -> None:
-    gone = [tally for tally, count in after.items() if count <= 0]
-    kept = [{**tally._asdict(), "count": count} for tally, count in after.items() if count > 0]
-    if gone:
-        table = daily_people.c
-        same = (
-            (table.day == bindparam("of_day"))
-            & (table.name == bindparam("of_name"))
-            & (table.person == bindparam("of_person"))
-        )
-        rows = [{f"of_{key}": value for key, value in tally._asdict().items()} for tally in gone]
+    same = (
+        (table.day == bindparam("of_day"))
+        & (table.name == bindparam("of_name"))
+        & (table.person == bindparam("of_person"))
+    )
+    rows = [
+        {"of_day": day, "of_name": name, "of_person": person}
+        for (day, name, person), count in after.items()
+        if count <= 0
+    ]
+    if rows:
         await connection.execute(delete(daily_people).where(same), rows)
-    if kept:
-        insert = inserting(connection)(daily_people)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["day", "name", "person"], set_={"count": insert.excluded.count}
-        )
-        await connection.execute(upsert, kept)
 
 
 async def _roll(
     connection: AsyncConnection,
     changes: Mapping[Tally, int],
-    before: Mapping[Tally, int],
     after: Mapping[Tally, int],
 ) -> None:
     counts: Counter[tuple[int, str]] = Counter()
     users: Counter[tuple[int, str]] = Counter()
-    for tally, change in changes.items():
+    for tally, count in after.items():
+        change = changes[tally]
         counts[tally.day, tally.name] += change
-        users[tally.day, tally.name] += (after[tally] > 0) - (before.get(tally, 0) > 0)
-    if not counts:
-        return
+        users[tally.day, tally.name] += (count > 0) - (count - change > 0)
     insert = inserting(connection)(daily_rollup)
     upsert = insert.on_conflict_do_update(
         index_elements=["day", "name"],
@@ -130,8 +119,3 @@ Insert = type[postgresql.Insert] | type[sqlite.Insert]
 def inserting(connection: AsyncConnection) -> Insert:
     """INSERT in the words of that database: both know ON CONFLICT, each by its own class."""
     return postgresql.Insert if connection.dialect.name == "postgresql" else sqlite.Insert
-
-
-def chunks(rows: Sequence[Tally]) -> Iterator[Sequence[Tally]]:
-    for start in range(0, len(rows), CHUNK):
-        yield rows[start : start + CHUNK]

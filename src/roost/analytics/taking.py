@@ -73,22 +73,22 @@ async def take(
     """A verdict for each event, in order; those that are accepted are stored."""
     now_ms = asked.now_ms
     await people.note_consents(connection, consents)
-    verdicts = await _judge(connection, batch, asked)
+    known = await people.known(connection, batch)
+    verdicts = await _judge(connection, batch, known, asked)
     taken = [
         event for event, verdict in zip(batch, verdicts, strict=True) if verdict is Verdict.ACCEPTED
     ]
     await _count_withheld(connection, batch, verdicts)
     if taken:
         await people.note_seen(connection, taken)
-        await people.merge(connection, taken, await people.known(connection, taken), now_ms)
-        await _store(connection, taken, await people.known(connection, taken), now_ms)
+        known = await people.merge(connection, taken, known, now_ms)
+        await _store(connection, taken, known, now_ms)
     return verdicts
 
 
 async def _judge(
-    connection: AsyncConnection, batch: Sequence[Event], asked: Asked
+    connection: AsyncConnection, batch: Sequence[Event], known: people.Known, asked: Asked
 ) -> list[Verdict]:
-    known = await people.known(connection, batch)
     seen = await _existing(connection, [event.id for event in batch])
     verdicts = []
     for event in batch:
