@@ -5,6 +5,7 @@ An error over there is the same error here; a keeper that does not answer is Una
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ HEARTBEAT_S = 10.0
 ROUTE_GRACE_S = 30.0
 """A sign-in to the cell comes after the wait for it."""
 EVENT_BYTES_MAX = 16 * 1024 * 1024
+STREAM_BYTES = 128 * 1024
 
 Answer = TypeVar("Answer")
 
@@ -46,6 +48,8 @@ class KeeperClient:
             connector=aiohttp.UnixConnector(path=str(socket), limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=EVENT_BYTES_MAX,
+            # What the keeper has packed is passed on packed.
+            auto_decompress=False,
         )
 
     async def __aenter__(self) -> "KeeperClient":
@@ -91,6 +95,24 @@ class KeeperClient:
         if response.status >= 400:
             raise _error(response.status, content)
         return content
+
+    @asynccontextmanager
+    async def streamed(
+        self, path: str, body: bytes, silence_s: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer to be passed on bit by bit, each within `silence_s`; the keeper's error, or
+        Unavailable, is raised here, also where the answer breaks off in the block."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=silence_s)
+        url = URL.build(scheme="http", host="keeper", path=path)
+        try:
+            async with self._session.post(
+                url, data=body, timeout=timeout, read_bufsize=STREAM_BYTES
+            ) as response:
+                if response.status >= 400:
+                    raise _error(response.status, await response.read())
+                yield response
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _unreachable(error) from error
 
     async def watch(self) -> AsyncIterator[m.Event]:
         """A snapshot, then what changes. Ends with Unavailable when the keeper falls silent."""

@@ -13,6 +13,9 @@ from msgspec import Struct
 from roost.errors import BadRequest
 from roost.http.api.kinds import Fault, Kind
 
+Named = Mapping[str, str]
+"""What the names in a path stand for."""
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -35,7 +38,7 @@ class Given:
     clock."""
 
     now_us: int = 0
-    path: Mapping[str, str] = field(default_factory=dict)
+    path: Named = field(default_factory=dict)
     values: Mapping[str, object] = field(default_factory=dict)
     body: Struct | None = None
 
