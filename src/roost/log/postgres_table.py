@@ -55,6 +55,7 @@ SELECT {_COLUMNS} FROM (
 WHERE bytes_in_front < $3 ORDER BY position
 """  # noqa: S608 names of ours
 _GET = f"SELECT {_COLUMNS} FROM {RECORDS} WHERE position = ANY($1::bigint[])"  # noqa: S608
+_KEPT = f"SELECT position, at, kind FROM {RECORDS} WHERE position = ANY($1::bigint[])"  # noqa: S608
 _ERASE = f"""
 UPDATE {RECORDS} AS old
 SET size = new.size, deflated = new.deflated, checksum = new.checksum, data = new.data
@@ -118,10 +119,12 @@ async def get(connection: asyncpg.Connection, positions: Sequence[Position]) -> 
 
 async def replace(connection: asyncpg.Connection, bodies: Mapping[Position, bytes]) -> None:
     """Other bodies; the old ones leave the table's files with `VACUUM FULL`."""
-    rows = [row_of(position, 0.0, Kind.SPANS, body) for position, body in bodies.items()]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    position, _, _, *others = columns
-    await connection.execute(_ERASE, position, *others)
+    kept = await connection.fetch(_KEPT, list(bodies))
+    if not kept:
+        return
+    rows = [row_of(position, at, Kind(kind), bodies[position]) for position, at, kind in kept]
+    positions, _, _, *others = [list(column) for column in zip(*rows, strict=True)]
+    await connection.execute(_ERASE, positions, *others)
     await connection.execute(f"VACUUM (FULL) {RECORDS}")
 
 

@@ -4,6 +4,7 @@ checksum, since SQLite has none of its own.
 Rule: what comes out is what went in, or Torn.
 """
 
+import struct
 from dataclasses import dataclass
 
 from isal import isal_zlib
@@ -13,11 +14,12 @@ from roost.log.base import Entry, Kind, Position, Record
 COLUMNS = ("position", "at", "kind", "size", "deflated", "checksum", "data")
 
 Row = tuple[int, float, str, int, bool, int, bytes]
-"""`size` is that of the body, `checksum` the CRC-32 of `data`."""
+"""`size` is that of the body, `checksum` a CRC-32 of all the others."""
 
 OVERHEAD_BYTES = 64
 """About what a row takes besides its data."""
 
+_HEADER = struct.Struct("<qdq?")
 _LEVEL = 1
 _RAW_DEFLATE = -15
 _WORTH_DEFLATING_BYTES = 200
@@ -39,17 +41,20 @@ class Stamped:
 def row_of(position: Position, at: float, kind: Kind, body: bytes) -> Row:
     data = _deflated(body)
     deflated = data is not body
-    return (position, at, kind.value, len(body), deflated, isal_zlib.crc32(data), data)
+    checksum = _checksum(position, at, kind, len(body), deflated, data)
+    return (position, at, kind.value, len(body), deflated, checksum, data)
 
 
 def record_of(row: Row) -> Record:
     """Raises Torn."""
     position, at, kind, size, deflated, checksum, data = row
-    if isal_zlib.crc32(data) != checksum:
+    try:
+        is_whole = _checksum(position, at, kind, size, deflated, data) == checksum
+    except (TypeError, AttributeError, struct.error):  # damage made a column another type
+        is_whole = False
+    if not is_whole:
         raise Torn(f"record {position} does not match its checksum")
     body = isal_zlib.decompress(data, wbits=_RAW_DEFLATE, bufsize=size) if deflated else data
-    if len(body) != size:
-        raise Torn(f"record {position} has another length than it says")
     return Record(Position(position), at, Kind(kind), body)
 
 
@@ -60,6 +65,11 @@ def rows_of(stamped: list[Stamped], after: Position, not_before: float) -> list[
         at = max(at, one.at)
         rows.append(row_of(Position(position), at, one.entry.kind, one.entry.body))
     return rows
+
+
+def _checksum(position: int, at: float, kind: str, size: int, deflated: bool, data: bytes) -> int:
+    others = _HEADER.pack(position, at, size, deflated) + kind.encode()
+    return isal_zlib.crc32(data, isal_zlib.crc32(others))
 
 
 def _deflated(body: bytes) -> bytes:
