@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def test_what_is_tracked_arrives_with_the_key_and_roost_understands_it(
     assert request.path == "/api/phoenix/api/events"
     assert request.headers["authorization"] == "Bearer rk_key"
     batch = parse(request.content, EventLimits(), NOON_MS, None)
+    assert batch.events[0].library == f"roost-js/{version('roost')}"
     assert batch.rejected == ()
     first, second, third = batch.events
     assert (first.name, first.user, first.anonymous_id) == ("report opened", "ann", None)
