@@ -30,8 +30,9 @@ _TABLES: Mapping[str, str] = {
     "user_usage": "SELECT grain, call, bucket, p.name,"
     " (SELECT text FROM word WHERE id = user), own, spans, u.traces, prompt, sketch"
     " FROM user_usage u JOIN project p ON p.id = u.project",
+    # One that waits for its span is not there yet.
     "annotation": "SELECT of, target, name, identifier, trace <> 0, annotator_kind, label, score,"
-    " explanation, subject_name FROM annotation",
+    " explanation, subject_name FROM annotation WHERE trace <> 0 OR of = 'session'",
     "posting": "SELECT dimension, p.name, start,"
     " (SELECT trace_id FROM trace WHERE id = trace) FROM posting o JOIN project p"
     " ON p.id = o.project",
