@@ -14,6 +14,8 @@ from typing import Literal
 
 from roost.errors import RoostError, Unavailable
 from roost.http import messages as m
+from roost.http.api.endpoint import Api
+from roost.http.api.viewer import opened_by
 from roost.http.app import App
 from roost.http.background import Closing, Seldom, beside
 from roost.http.call import Call, Receive, Scope, Send
@@ -154,6 +156,7 @@ async def _parts(
         def revoked(proof_id: str) -> None:
             proofs.revoke(proof_id)
             open_calls.cut(proof_id)
+            api.open_calls.cut(proof_id)
 
         def lost() -> None:
             proofs.cache.drop_all()
@@ -164,6 +167,7 @@ async def _parts(
         async def principal_of(call: Call, slug: Slug | None) -> Principal:
             return principal_in(await proofs.identify(call), slug, watch.tenants)
 
+        api = Api(principal_of, keeper.streamed, opened_by({}))
         effects = Effects(keeper)
         forwarder = Forwarder(
             principal_of,
@@ -179,7 +183,10 @@ async def _parts(
             guard=_guard(settings),
             watch=watch,
             enabled=settings.enabled,
-            endpoints=_endpoints(settings, keeper, proofs, forwarder, effects, watch),
+            endpoints={
+                **_endpoints(settings, keeper, proofs, forwarder, effects, watch),
+                Endpoint.API: api.answer,
+            },
             max_body_bytes=settings.max_body_bytes,
         )
         yield dispatch, watch

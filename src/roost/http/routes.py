@@ -24,6 +24,8 @@ class Endpoint(Enum):
     LINK = auto()
     SIGN_OUT = auto()
     ME = auto()
+    API = auto()
+    """Roost's own: `api/table.py` has its rows."""
 
 
 TABLE: tuple[tuple[str, str, Endpoint], ...] = (
@@ -46,6 +48,8 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("ANY", "ui/{tenant}/**", Endpoint.UI),
     ("GET", "app/**", Endpoint.APP),
     ("GET", "api/me", Endpoint.ME),
+    ("ANY", "api/**", Endpoint.API),
+    ("ANY", "t/{tenant}/api/**", Endpoint.API),
     ("GET", "sign-in/*", Endpoint.LINK),
     ("POST", "sign-in/*", Endpoint.LINK),
     ("POST", "sign-out", Endpoint.SIGN_OUT),
