@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.log.power_loss import dice
+from tests.log.recording_disk import RecordingDisk, Sync, SyncDirectory
 from tests.log.test_base import everything
 
 from roost.errors import Unavailable
@@ -71,7 +72,15 @@ async def test_a_full_segment_is_followed_by_one_named_by_its_first_record(tmp_p
 
 async def test_the_directory_is_its_owners_alone(tmp_path: Path) -> None:
     async with opened(tmp_path / "home" / "log"):
-        assert (tmp_path / "home" / "log").stat().st_mode & 0o777 == 0o700
+        for path in (tmp_path / "home", tmp_path / "home" / "log"):
+            assert path.stat().st_mode & 0o777 == 0o700
+
+
+async def test_the_names_of_new_directories_are_durable_all_the_way_up(tmp_path: Path) -> None:
+    disk = RecordingDisk(tmp_path)
+    async with opened(tmp_path / "home" / "log", disk=disk):
+        assert disk.notes[:2] == [SyncDirectory(), SyncDirectory()]
+    disk.close()
 
 
 @pytest.mark.parametrize("place", [2, 30], ids=["a sealed segment", "the newest"])
@@ -132,6 +141,16 @@ async def test_a_segment_that_is_dropped_while_it_is_rewritten_stays_away(tmp_pa
         await erasing
         assert await everything(log) == []
     assert [path.suffix for path in (tmp_path / "log").iterdir()] == [".db"]
+
+
+async def test_appends_that_come_together_share_one_sync(tmp_path: Path) -> None:
+    disk = RecordingDisk(tmp_path)
+    async with opened(tmp_path / "log", SegmentLimits(), disk) as log:
+        await log.append([entry(b"the first makes the WAL")])
+        before = len(disk.notes)
+        await asyncio.gather(*[log.append([entry(b"%d" % n)]) for n in range(40)])
+        assert sum(isinstance(note, Sync) for note in disk.notes[before:]) == 1
+    disk.close()
 
 
 async def test_a_reader_does_not_wait_for_the_writer(tmp_path: Path) -> None:

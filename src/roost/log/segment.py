@@ -1,7 +1,8 @@
 """One segment: a SQLite file that holds consecutive records, named by the first of them.
 
-Rule 1: the newest segment alone is written to, in WAL mode with synchronous=FULL. Rule 2: when it
-is sealed all of it is in its main file, which never changes again: it is replaced as a whole.
+Rule 1: the newest segment alone is written to, in WAL mode with synchronous=FULL, by the one
+connection that writes and checkpoints it; the others are read-only. Rule 2: when it is sealed all
+of it is in its main file, which never changes again: it is replaced as a whole.
 """
 
 from collections.abc import Generator, Iterable, Mapping

@@ -104,9 +104,13 @@ class Shelf:
         return True
 
     def _make_directory(self) -> None:
-        if not self._directory.is_dir():
-            self._directory.mkdir(mode=0o700, parents=True)
-            self._disk.sync_directory(self._directory.parent)
+        """A name that is new must be durable all the way up, or the log is lost with it."""
+        missing = [
+            path for path in (self._directory, *self._directory.parents) if not path.exists()
+        ]
+        for path in reversed(missing):
+            path.mkdir(mode=0o700)
+            self._disk.sync_directory(path.parent)
 
     def _names(self) -> list[str]:
         return self._disk.names(self._directory)
