@@ -97,10 +97,18 @@ class CellClient:
 
     @asynccontextmanager
     async def get(
-        self, path: str, query: dict[str, str] | None = None, cookies: str = ""
+        self,
+        path: str,
+        query: dict[str, str] | None = None,
+        cookies: str = "",
+        *,
+        as_admin: bool = False,
     ) -> AsyncIterator[ClientResponse]:
-        """An answer without following redirects; Unavailable where none comes."""
+        """An answer without following redirects; Unavailable where none comes. `as_admin` only to
+        a cell that has been proved."""
         headers = {"Cookie": cookies} if cookies else {}
+        if as_admin:
+            headers["Authorization"] = f"Bearer {self.admin_secret}"
         request = self.session.get(
             self.address + path, params=query, headers=headers, allow_redirects=False
         )

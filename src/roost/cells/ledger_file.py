@@ -17,7 +17,7 @@ KNOWN_REVISIONS = frozenset({"4aad9107d196"})
 IDS_AT_ONCE = 500
 _BUSY_S = 2.0
 _UNREADABLE = "The database of this tenant's Phoenix cannot be read just now."
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ def micros(stamp: str) -> int:
     >>> micros("1970-01-01 00:00:02"), micros("1970-01-01 00:00:02.000001")
     (2000000, 2000001)
     """
-    return (datetime.fromisoformat(stamp).replace(tzinfo=UTC) - _EPOCH) // _MICRO
+    return (datetime.fromisoformat(stamp).replace(tzinfo=UTC) - EPOCH) // _MICRO
 
 
 def _connected(path: Path) -> sqlite3.Connection:
