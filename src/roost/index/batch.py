@@ -38,6 +38,8 @@ class _Work:
     """Those that full text has of it in this transaction."""
     documents: list[tuple[int, str]] = field(default_factory=list)
     is_stretched: bool = False
+    has_entered: bool = False
+    """A session, with a span."""
 
 
 Note = Callable[[Stored | None, Stored | None], None]
@@ -63,6 +65,8 @@ class Batch:
         self._works: dict[bytes, _Work | None] = {}
         self._known: set[int] = set()
         self._gone: set[int] = set()
+        self._entered: list[tuple[int, int, int, int, int]] = []
+        """Sessions as traces entered them: the first one chooses the project."""
         self._next_trace = _next_row(db)
         self._has_tombstones = _any(db, "gone_span")
 
@@ -89,6 +93,8 @@ class Batch:
         touched = [
             work for work in self._works.values() if work and (work.added or work.is_stretched)
         ]
+        writer.begin_sessions(self._entered)
+        self._entered.clear()
         for work in touched:
             if work.state.spans:
                 note(work.before, self._write(work, writer))
@@ -129,6 +135,7 @@ class Batch:
         if facts.span_id in self._known:
             work.state.stretch(facts.start, facts.end)
             work.state.enter(session)
+            self._enter(work)
             work.is_stretched, work.changed = True, changed
             return False
         self._known.add(facts.span_id)
@@ -137,9 +144,16 @@ class Batch:
         work.changed = changed
         if work.state.count(row):
             work.name, work.input, work.output = facts.name, facts.input, facts.output
+        self._enter(work)
         if self._full_text:
             _document(work, row.id, facts)
         return True
+
+    def _enter(self, work: _Work) -> None:
+        state = work.state
+        if state.session and state.spans and not work.has_entered:
+            work.has_entered = True
+            self._entered.append((state.session, state.project, state.start or 0, state.end, 0))
 
     def _work(self, facts: Facts) -> _Work | None:
         """None for a trace that was deleted."""

@@ -164,6 +164,7 @@ class Removal:
         self._note(before, after)
 
     def _recount_sessions(self) -> None:
+        """A session stays in the project in which it began, as long as there is that project."""
         for word in self._sessions:
             row = self._db.execute(
                 "SELECT count(*), min(t.start), max(t.end), min(t.id) FROM posting p"
@@ -174,8 +175,9 @@ class Removal:
                 self._db.execute("DELETE FROM session WHERE word = ?", (word,))
                 continue
             self._db.execute(
-                "UPDATE session SET traces = ?, start = ?, end = ?,"
-                " project = (SELECT project FROM trace WHERE id = ?) WHERE word = ?",
+                "UPDATE session SET traces = ?, start = ?, end = ?, project = coalesce((SELECT id"
+                " FROM project WHERE id = session.project), (SELECT project FROM trace"
+                " WHERE id = ?)) WHERE word = ?",
                 (*row, word),
             )
 

@@ -139,6 +139,10 @@ class TraceWriter:
         self._tally.write(db)
         self._clear()
 
+    def begin_sessions(self, entered: Sequence[tuple[int, int, int, int, int]]) -> None:
+        """Rows of `session` without a trace yet, in log order; those that there are stay."""
+        self._db.executemany("INSERT OR IGNORE INTO session VALUES (?, ?, ?, ?, ?)", entered)
+
     def remove_for(self, record: TraceRecord, position: int, *, deleted: bool) -> None:
         """Those who come back later are told; see `removal`."""
         self._removals.append((position, record.trace_id, record.owner, int(deleted)))
