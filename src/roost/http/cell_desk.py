@@ -12,6 +12,7 @@ from pathlib import Path
 
 from roost.cells.client import CellClient
 from roost.cells.ledger import Node, SqliteLedger, ledger_of
+from roost.cells.ledger_view import CellView, view_of
 from roost.cells.people import CellUser, cell_user, service_user
 from roost.cells.sign_in import SignIn
 from roost.cells.writer import CellWriter
@@ -71,6 +72,16 @@ class Desk:
                 token_of,
                 partial(self._is_running, tenant, client.instance),
             )
+
+    async def view(self, tenant: Tenant) -> CellView | None:
+        """What can be read of the tenant's cell while it is up; None while it is not. It is not
+        woken for this, nor kept awake."""
+        service = service_user(self.people_key).sub
+        if (client := await self.attached.client(tenant)) is not None:
+            return await view_of(client, None, service)
+        if (client := await self.managed.awake(tenant.id)) is None:
+            return None
+        return await view_of(client, self.managed.database(tenant.id), service)
 
     async def name_of(self, tenant: Tenant, node: Node, row: int) -> str | None:
         """What a row id of the tenant's cell stands for; a managed cell need not be awake."""

@@ -68,6 +68,11 @@ class ManagedDesk:
             return await self._client_of(tenant.id, waking.result())
         return self._progress(tenant.id)
 
+    async def awake(self, tenant_id: TenantId) -> CellClient | None:
+        """The cell if it is up; this neither wakes it nor keeps it from falling asleep."""
+        state = self.cells.state(tenant_id)
+        return await self._client_of(tenant_id, state.running) if isinstance(state, Up) else None
+
     def row(self, tenant: Tenant) -> m.CellRow:
         state = self.cells.state(tenant.id)
         match state:
