@@ -30,8 +30,8 @@ class Keeper:
     client: LiveClient
 
     @asynccontextmanager
-    async def feed(self, after: Place | None = None) -> AsyncIterator["Feed"]:
-        async with aclosing(self.client.feed(ACME, after)) as lines:
+    async def feed(self) -> AsyncIterator["Feed"]:
+        async with aclosing(self.client.feed(ACME)) as lines:
             yield Feed(lines)
 
 
@@ -66,38 +66,20 @@ async def test_a_feed_begins_with_its_place_and_key(tmp_path: Path) -> None:
             assert await feed.next() == Batch(2, (at.acme.change("t1", ()),))
 
 
-async def test_a_feed_goes_on_where_its_gateway_was(tmp_path: Path) -> None:
-    async with keeper(tmp_path) as at:
-        for trace_id in ("t1", "t2", "t3"):
-            at.acme.span(trace_id, "ann")
-        async with at.feed(Place("epoch-1", 1)) as feed:
-            assert await feed.next() == Opened(Place("epoch-1", 1), key_of(ACME))
-            changes = tuple(at.acme.change(trace_id, ("ann",)) for trace_id in ("t2", "t3"))
-            assert await feed.next() == Batch(3, changes)
-
-
 @pytest.mark.parametrize("after", [Place("epoch-0", 1), Place("epoch-1", 99)], ids=str)
 async def test_a_place_that_is_not_of_this_past_is_lost(tmp_path: Path, after: Place) -> None:
     async with keeper(tmp_path) as at:
         at.acme.span("t1")
-        async with at.feed(after) as feed:
-            assert await feed.next() == Opened(Place("epoch-1", 1), key_of(ACME), lost=True)
         assert await at.client.since(Topic(ACME), after, 10) is None
 
 
-async def test_too_much_for_a_gateway_is_lost(tmp_path: Path) -> None:
+async def test_a_place_is_answered_with_what_stands_there_too(tmp_path: Path) -> None:
     async with keeper(tmp_path) as at:
-        for number in range(2001):
-            at.acme.span(f"t{number}")
-        async with at.feed(Place("epoch-1", 0)) as feed:
-            opened = await feed.next()
-            assert isinstance(opened, Opened)
-            assert opened.lost
-        async with at.feed(Place("epoch-1", 1)) as feed:
-            await feed.next()
-            batch = await feed.next()
-            assert isinstance(batch, Batch)
-            assert len(batch.changes) == 2000
+        for trace_id in ("t1", "t2", "t3"):
+            at.acme.span(trace_id)
+        at.acme.amend("t1")
+        changes = tuple(at.acme.change(trace_id, ()) for trace_id in ("t1", "t3"))
+        assert await at.client.since(Topic(ACME), Place("epoch-1", 3), 10) == Missed(3, changes)
 
 
 async def test_heartbeats_say_how_far_it_is(tmp_path: Path) -> None:
@@ -121,7 +103,7 @@ async def test_a_gateway_that_goes_is_forgotten(tmp_path: Path) -> None:
 async def test_a_tenant_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     async with keeper(tmp_path) as at:
         with pytest.raises(NotFound):
-            await anext(at.client.feed(NOBODY, None))
+            await anext(at.client.feed(NOBODY))
         with pytest.raises(NotFound):
             await at.client.since(Topic(NOBODY), Place("epoch-1", 0), 10)
         assert not at.outlet.is_followed(NOBODY)
@@ -137,7 +119,7 @@ async def test_a_keeper_that_falls_silent_is_unavailable(tmp_path: Path) -> None
 async def test_a_keeper_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     async with LiveClient(tmp_path / "k.sock") as client:
         with pytest.raises(Unavailable):
-            await anext(client.feed(ACME, None))
+            await anext(client.feed(ACME))
         with pytest.raises(Unavailable):
             await client.since(Topic(ACME), Place("epoch-1", 0), 10)
 
@@ -148,6 +130,8 @@ async def test_a_keeper_that_ends_ends_its_feeds(tmp_path: Path) -> None:
         at.outlet.close()
         with pytest.raises(StopAsyncIteration):
             await feed.next()
+        with pytest.raises(Unavailable):
+            await anext(at.client.feed(ACME))
 
 
 async def test_what_a_user_missed_is_asked_for_with_their_name(tmp_path: Path) -> None:

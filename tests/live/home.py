@@ -59,6 +59,22 @@ class Home:
                 trace.users.add(user)
         self._changed(before)
 
+    def amend(self, trace_id: str) -> None:
+        """What the cell changes behind the log stands at the position that was last."""
+        self.traces[trace_id].spans += 1
+        self.traces[trace_id].position = self.position
+        self.publish(self.position, [self.change(trace_id, ())])
+
+    def move(self, trace_id: str, project: str) -> None:
+        """New there and gone from here, told in the order that is harder to take."""
+        self.position += 1
+        trace = self.traces[trace_id]
+        trace.position = self.position
+        here, trace.project = trace.project, project
+        owner = () if trace.user is None else (trace.user,)
+        gone = Change(trace_id, here, self.position, None, None, None, owner)
+        self.publish(self.position, [self.change(trace_id, ()), gone])
+
     def delete(self, trace_id: str) -> None:
         trace = self.traces[trace_id]
         before, trace.gone = trace.user, True

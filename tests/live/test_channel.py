@@ -55,7 +55,7 @@ def truth(home: Home, topic: Topic) -> dict[str, object]:
 Step = list[tuple[str, str | None]] | tuple[str, str]
 steps = st.lists(
     st.lists(st.tuples(TRACES, USERS), min_size=1, max_size=5)
-    | st.tuples(st.just("delete"), TRACES)
+    | st.tuples(st.sampled_from(["delete", "amend"]), TRACES)
     | st.sampled_from(["read", "read half", "come back", "restart the keeper", "let it flow"]),
     max_size=40,
 )
@@ -85,9 +85,9 @@ async def act(at: World, client: Client, watcher: Watcher, action: Step | str) -
     if isinstance(action, list):
         at.acme.record(*((name, user, PROJECTS.get(name, "default")) for name, user in action))
     elif isinstance(action, tuple):
-        trace_id = action[1]
+        kind, trace_id = action
         if trace_id in at.acme.traces and not at.acme.traces[trace_id].gone:
-            at.acme.delete(trace_id)
+            (at.acme.delete if kind == "delete" else at.acme.amend)(trace_id)
     elif action == "restart the keeper":
         at.restart_keeper()
     elif action in ("read", "read half"):
@@ -123,6 +123,7 @@ async def settle(client: Client, watcher: Watcher) -> None:
 @settings(max_examples=40, deadline=None)
 @given(actions=steps)
 @example(actions=[[("t1", "ann"), ("t2", "ann")], "let it flow", "read half"])
+@example(actions=[[("t1", "ann")], "let it flow", "read", ("amend", "t1"), "come back"])
 def test_a_client_holds_the_truth_in_the_end(topic: Topic, actions: list[Step | str]) -> None:
     async def run() -> None:
         async with world(Pulse(heartbeat_s=0.05, pace_s=0.0), backlog_max=LIMIT) as at:

@@ -1,7 +1,7 @@
 """The gateway's side of the keeper's live feed.
 
 Rule: a tenant that is not there is NotFound; all else that goes wrong is Unavailable, and whoever
-follows comes back with their place.
+follows comes back.
 """
 
 import asyncio
@@ -38,9 +38,9 @@ class LiveClient:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def feed(self, tenant_id: TenantId, after: Place | None) -> AsyncGenerator[Line, None]:
-        """A tenant's changes; ends where the keeper ends."""
-        body = encode(Follow(tenant_id, after))
+    async def feed(self, tenant_id: TenantId) -> AsyncGenerator[Line, None]:
+        """A tenant's changes from now on; ends where the keeper ends."""
+        body = encode(Follow(tenant_id))
         timeout = aiohttp.ClientTimeout(total=None, sock_read=self._silence_s)
         try:
             async with self._session.post(FEED_PATH, data=body, timeout=timeout) as answer:

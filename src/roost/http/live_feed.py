@@ -30,7 +30,7 @@ def live_routes(outlet: Outlet) -> list[Route]:
     """What the keeper's app serves beside its operations."""
 
     async def feed(question: Follow) -> Response:
-        lines = outlet.feed(TenantId(question.tenant_id), question.after)
+        lines = outlet.feed(TenantId(question.tenant_id))
         first = await anext(lines)
         return StreamingResponse(_framed(first, lines), media_type=MEDIA_TYPE)
 

@@ -46,17 +46,17 @@ class Backlog:
 
     def after(self, mark: int, floor: int = 0) -> tuple[int, list[Told]]:
         """How many changes were dropped that came after that mark; and the rest, oldest first.
-        Changes of positions up to `floor` are known to the reader already."""
+        Changes of positions below `floor` are known to the reader already."""
         lost = 0
         for number, position in reversed(self._dropped):
             if number <= mark:
                 break
-            lost += position > floor
+            lost += position >= floor
         fresh: list[Told] = []
         for number, told in reversed(self._kept.values()):
             if number <= mark:
                 break
-            if told.position > floor:
+            if told.position >= floor:
                 fresh.append(told)
         fresh.reverse()
         return lost, fresh

@@ -13,9 +13,9 @@ from roost.model import TenantId
 
 
 class Place(Struct, frozen=True):
-    """How far somebody has followed a home. `position` never decreases within an epoch, and each
-    change has a greater one than what was told before it; `epoch` is another one (32 bytes at most)
-    when the home's past is no longer the same."""
+    """How far somebody has followed a home. `position` never decreases within an epoch; what the
+    cell changes behind the log shares the position that was last. `epoch` is another one (32 bytes
+    at most) where the home's past is no longer the same: an index that was built anew."""
 
     epoch: str
     position: int
@@ -40,7 +40,7 @@ class Change(Struct, frozen=True):
 
 
 class Missed(Struct, frozen=True):
-    """What changed after some position up to `position`, each trace once, oldest first."""
+    """What changed after some position up to `position`, each trace once."""
 
     position: int
     changes: tuple[Change, ...]
@@ -90,6 +90,11 @@ def seen(change: Change, topic: Topic) -> Delta | None:
     if topic.user in (change.user, *change.hidden_from):
         return Remove(change.trace_id, change.position)
     return None
+
+
+def is_there(change: Change) -> bool:
+    """To sort by: a trace that has moved is gone and new, in this order."""
+    return change.row is not None
 
 
 def topics_of(change: Change, tenant_id: TenantId) -> Iterator[Topic]:

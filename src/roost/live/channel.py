@@ -1,17 +1,18 @@
 """One topic in this process, and those who watch it.
 
 Rule 1: nobody who publishes waits for anybody who watches. Rule 2: the id of a frame promises that
-all before it was told, never more: changes of one position may be cut apart by a lost connection.
+all below its position was told, never more: changes of one position may be cut apart by a lost
+connection, and others may come to stand there later.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from roost.errors import RoostError
 from roost.live import frames
 from roost.live.backlog import Backlog, Told
-from roost.live.changes import Delta, Missed, Place, Remove, Topic, Upsert, seen
+from roost.live.changes import Delta, Missed, Place, Remove, Topic, Upsert, is_there, seen
 from roost.live.frames import Frame
 from roost.live.tokens import Seal
 
@@ -19,8 +20,8 @@ CATCH_UP_MAX = 500
 """A watcher that missed changes of more traces loads its list again: that is less work."""
 
 Since = Callable[[Topic, Place, int], Awaitable[Missed | None]]
-"""What changed for the topic behind that place, at most so many traces; None where it is too much,
-too long ago, or of another epoch."""
+"""What changed for the topic since that place (with all that stands there), at most so many traces;
+None where it is too much, too long ago, or of another epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,13 @@ class Channel:
         return len(self._backlog)
 
     def offer(self, delta: Delta) -> None:
-        self._backlog.put(Told(delta.trace_id, delta.position, self.frame_of(delta)))
-        self._caught_up = 0
+        self._put(Told(delta.trace_id, delta.position, self._frame_of(delta)))
+
+    def catch_up(self, missed: Missed) -> None:
+        """This process itself was away."""
+        for trace_id, frame in told_of(missed, self.topic):
+            self._put(Told(trace_id, missed.position, frame))
+        self.wake()
 
     def wake(self) -> None:
         for watcher in self.watchers:
@@ -104,8 +110,12 @@ class Channel:
         place = self._seal.open(token)
         return place if place is not None and place.epoch == self._place().epoch else None
 
-    def frame_of(self, delta: Delta) -> Frame:
-        token = self.token(delta.position - 1)
+    def _put(self, told: Told) -> None:
+        self._backlog.put(told)
+        self._caught_up = 0
+
+    def _frame_of(self, delta: Delta) -> Frame:
+        token = self.token(delta.position)
         match delta:
             case Upsert():
                 return frames.upsert(token, delta.row)
@@ -123,7 +133,7 @@ class Watcher:
     def __init__(self, channel: Channel, since: Since, pulse: Pulse) -> None:
         self.mark = channel.last
         self.floor = 0
-        """Changes up to that position were told by catching up."""
+        """Changes below that position were told by catching up."""
         self.left = False
         self._channel = channel
         self._since = since
@@ -199,8 +209,7 @@ class Watcher:
             self._generation = channel.generation
             return [frames.reset(channel.now())]
         self.floor = missed.position
-        deltas = (seen(change, channel.topic) for change in missed.changes)
-        told = [channel.frame_of(delta) for delta in deltas if delta is not None]
+        told = [frame for _, frame in told_of(missed, channel.topic)]
         return [*told, frames.resumed(channel.token(missed.position))]
 
     def _fresh(self) -> list[Frame]:
@@ -213,9 +222,19 @@ class Watcher:
             news.append(frames.reset(channel.now()))
         lost, fresh = channel.read(self)
         if lost:
-            before = fresh[0].position - 1 if fresh else 0
-            news.append(frames.missed(channel.token(before), lost))
+            news.append(frames.missed(lost))
         return news + [one.frame for one in fresh]
+
+
+def told_of(missed: Missed, topic: Topic) -> Iterator[tuple[str, Frame]]:
+    """By trace, what is gone first; without ids, since whoever is cut off in between has to hear
+    all of it again."""
+    for change in sorted(missed.changes, key=is_there):
+        match seen(change, topic):
+            case Upsert(trace_id, _, row):
+                yield trace_id, frames.upsert("", row)
+            case Remove(trace_id):
+                yield trace_id, frames.remove("", trace_id)
 
 
 def _now() -> float:

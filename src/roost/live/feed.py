@@ -11,8 +11,8 @@ from contextlib import aclosing
 from typing import assert_never
 
 from roost.errors import NotFound, NotSignedIn, RoostError, Unavailable
-from roost.live.changes import Change, Place, Topic, seen, topics_of
-from roost.live.channel import Channel
+from roost.live.changes import Change, Place, Topic, is_there, seen, topics_of
+from roost.live.channel import CATCH_UP_MAX, Channel, Since
 from roost.live.messages import Batch, Beat, Line, Opened
 from roost.live.tokens import Seal, topic_key
 from roost.model import TenantId
@@ -22,8 +22,8 @@ PAUSE_FIRST_S, PAUSE_MAX_S = 0.1, 5.0
 
 log = logging.getLogger("roost.live")
 
-OpenFeed = Callable[[TenantId, Place | None], AsyncGenerator[Line, None]]
-"""A tenant's changes behind that place, or from now. NotFound where there is no such tenant,
+OpenFeed = Callable[[TenantId], AsyncGenerator[Line, None]]
+"""A tenant's changes from now on. NotFound where there is no such tenant,
 Unavailable where the keeper does not answer (any more)."""
 
 
@@ -34,11 +34,13 @@ class Feed:
         self,
         tenant_id: TenantId,
         open_feed: OpenFeed,
+        since: Since,
         backlog_max: int,
         chance: Callable[[], float],
     ) -> None:
         self._tenant_id = tenant_id
         self._open = open_feed
+        self._since = since
         self._backlog_max = backlog_max
         self._chance = chance
         self._key = b""
@@ -86,10 +88,9 @@ class Feed:
         pause_s = PAUSE_FIRST_S
         while True:
             try:
-                after = self._place if self._opened.is_set() else None
-                async with aclosing(self._open(self._tenant_id, after)) as lines:
+                async with aclosing(self._open(self._tenant_id)) as lines:
                     async for line in lines:
-                        self._take(line)
+                        await self._take(line)
                         pause_s = PAUSE_FIRST_S
             except NotFound as gone:
                 self._end(gone)
@@ -101,10 +102,10 @@ class Feed:
             await asyncio.sleep(pause_s * (0.5 + self._chance() / 2))
             pause_s = min(PAUSE_MAX_S, pause_s * 2)
 
-    def _take(self, line: Line) -> None:
+    async def _take(self, line: Line) -> None:
         match line:
             case Opened():
-                self._begin(line)
+                await self._begin(line)
             case Batch():
                 self._publish(line.changes)
                 self._place = Place(self._place.epoch, line.position)
@@ -113,19 +114,30 @@ class Feed:
             case _:
                 assert_never(line)
 
-    def _begin(self, opened: Opened) -> None:
-        is_first = not self._opened.is_set()
-        is_other = opened.place.epoch != self._place.epoch
+    async def _begin(self, opened: Opened) -> None:
+        """What follows waits until each topic knows what it has missed."""
+        was, is_first = self._place, not self._opened.is_set()
+        if not is_first and opened.place.epoch == was.epoch:
+            channels = list(self._channels.values())
+            await asyncio.gather(*(self._catch_up(channel, was) for channel in channels))
         self._place = opened.place
         self._key = opened.key
         self._opened.set()
-        if not is_first and (opened.lost or is_other):
+        if opened.place.epoch != was.epoch:
             for channel in self._channels.values():
                 channel.reset()
 
+    async def _catch_up(self, channel: Channel, was: Place) -> None:
+        missed = await self._since(channel.topic, was, CATCH_UP_MAX)
+        if missed is None:
+            channel.reset()
+        else:
+            channel.catch_up(missed)
+
     def _publish(self, changes: tuple[Change, ...]) -> None:
+        """What is gone first: a trace that has moved is gone and new in one batch."""
         touched: dict[Topic, Channel] = {}
-        for change in changes:
+        for change in sorted(changes, key=is_there):
             for topic in topics_of(change, self._tenant_id):
                 channel = self._channels.get(topic)
                 if channel is not None and (delta := seen(change, topic)) is not None:

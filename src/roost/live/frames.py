@@ -56,9 +56,9 @@ def remove(token: str, trace_id: str) -> Frame:
     return Frame("remove", token, b',"trace_id":' + msgspec.json.encode(trace_id))
 
 
-def missed(token: str, count: int) -> Frame:
+def missed(count: int) -> Frame:
     """So many changes were dropped since the last frame: load the list again."""
-    return Frame("missed", token, b',"count":%d' % count)
+    return Frame("missed", "", b',"count":%d' % count)
 
 
 def resumed(token: str) -> Frame:

@@ -87,7 +87,7 @@ class Hub:
     def _follow(self, tenant_id: TenantId) -> _Followed:
         known = self._followed.get(tenant_id)
         if known is None or known.task.done():
-            feed = Feed(tenant_id, self._open_feed, self._backlog_max, self._chance)
+            feed = Feed(tenant_id, self._open_feed, self._asked, self._backlog_max, self._chance)
             known = _Followed(feed, asyncio.create_task(feed.follow()))
             self._followed[tenant_id] = known
         return known

@@ -11,12 +11,11 @@ from roost.live.changes import Change, Place
 
 
 class Opened(Struct, frozen=True, tag="opened"):
-    """The first line. What follows begins behind `place`; `lost` says that the gateway's own place
-    is not reached from there. `key` is what the tenant's tokens are sealed with."""
+    """The first line. All that changes behind `place` follows. `key` is what the tenant's tokens
+    are sealed with."""
 
     place: Place
     key: bytes
-    lost: bool = False
 
 
 class Batch(Struct, frozen=True, tag="batch"):
@@ -36,14 +35,13 @@ Line = Opened | Batch | Beat
 
 
 class Follow(Struct, frozen=True):
-    """Ask for a feed, from that place on or from now."""
+    """Ask for a feed from now on."""
 
     tenant_id: str
-    after: Place | None = None
 
 
 class Since(Struct, frozen=True):
-    """Ask what changed for a topic behind a place; more than `limit` traces is too much."""
+    """Ask what changed for a topic since a place; more than `limit` traces is too much."""
 
     tenant_id: str
     after: Place

@@ -1,8 +1,8 @@
 """The keeper's side: what the index has applied, handed to every gateway that follows the tenant.
 
-Rule 1: publishing never waits; a gateway that falls behind is cut, comes back with its place and is
-told what it missed. Rule 2: whoever begins to follow joins first and asks for the place then, so
-that nothing falls between.
+Rule 1: publishing never waits; a gateway that falls behind is cut, comes back and asks what it has
+missed. Rule 2: whoever begins to follow joins first and is told the place then, so that nothing
+falls between; what is told twice is the same.
 """
 
 import asyncio
@@ -11,14 +11,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from roost.errors import Unavailable
 from roost.live.changes import Change, Missed, Place, Topic
 from roost.live.messages import Batch, Beat, Line, Opened
 from roost.model import TenantId
 
 BATCHES_MAX = 1000
 """That a gateway may be behind."""
-FEED_CATCH_UP_MAX = 2000
-"""Changed traces that a gateway is told when it comes back; its watchers load anew beyond that."""
 
 _Queue = asyncio.Queue[Batch | None]
 
@@ -30,10 +29,9 @@ class History(Protocol):
         """How far it is; all up to there is committed."""
 
     async def since(self, topic: Topic, position: int, limit: int) -> Missed | None:
-        """The topic's traces that changed behind that position, and the place that this answer
-        stands for; None for more than `limit`, or where it cannot be known any more (too old, an
-        index that was built anew). With a `user`, exactly the traces in which a span carries them:
-        shown, or named by `hidden_from`; and those that were theirs and are gone."""
+        """What the topic's watchers missed behind that position, and the position that this answer
+        stands for; None for more than `limit` traces, or where it is not known any more. With a
+        `user`: their own traces, and (`hidden_from`) those that were theirs."""
 
 
 class Outlet:
@@ -46,6 +44,7 @@ class Outlet:
         self._key_of = key_of
         self._heartbeat_s = heartbeat_s
         self._queues: dict[TenantId, set[_Queue]] = defaultdict(set)
+        self._is_closed = False
 
     def is_followed(self, tenant_id: TenantId) -> bool:
         """Whether anybody wants changes of it: without, no row need be made."""
@@ -66,46 +65,37 @@ class Outlet:
             self._cut(tenant_id, queue)
 
     def close(self) -> None:
+        """The keeper ends: who comes now finds none."""
+        self._is_closed = True
         for tenant_id in list(self._queues):
             self.end(tenant_id)
 
-    async def feed(self, tenant_id: TenantId, after: Place | None) -> AsyncGenerator[Line, None]:
-        """An `Opened`, what was missed since `after`, then what is published, with heartbeats."""
+    async def feed(self, tenant_id: TenantId) -> AsyncGenerator[Line, None]:
+        """An `Opened`, then what is published, with heartbeats. Unavailable at the keeper's end."""
+        if self._is_closed:
+            raise Unavailable(reason="the keeper ends")
         with self._joined(tenant_id) as queue:
             place = await self._history.place(tenant_id)
-            missed = await self._missed(tenant_id, place, after)
-            lost = after is not None and missed is None
-            begin = place if after is None or missed is None else after
-            yield Opened(begin, self._key_of(tenant_id), lost)
-            through = begin.position
-            if missed is not None:
-                through = missed.position
-                yield Batch(missed.position, missed.changes)
-            while (line := await self._next(queue, through)) is not None:
-                if line.position > through or isinstance(line, Beat):
-                    through = line.position
-                    yield line
+            yield Opened(place, self._key_of(tenant_id))
+            position = place.position
+            while (line := await self._next(queue, position)) is not None:
+                position = max(position, line.position)
+                yield line
 
     async def since(self, topic: Topic, after: Place, limit: int) -> Missed | None:
-        """What a watcher missed; None where it has to load anew."""
+        """What a watcher missed; None where it has to load anew. Its own position is asked for
+        once more: more may have come to stand there since, or it had not been told whole."""
         place = await self._history.place(topic.tenant_id)
         if place.epoch != after.epoch or after.position > place.position:
             return None
-        return await self._history.since(topic, after.position, limit)
+        return await self._history.since(topic, after.position - 1, limit)
 
-    async def _missed(
-        self, tenant_id: TenantId, place: Place, after: Place | None
-    ) -> Missed | None:
-        if after is None or place.epoch != after.epoch or after.position > place.position:
-            return None
-        return await self._history.since(Topic(tenant_id), after.position, FEED_CATCH_UP_MAX)
-
-    async def _next(self, queue: _Queue, through: int) -> Batch | Beat | None:
+    async def _next(self, queue: _Queue, position: int) -> Batch | Beat | None:
         try:
             async with asyncio.timeout(self._heartbeat_s):
                 return await queue.get()
         except TimeoutError:
-            return Beat(through)
+            return Beat(position)
 
     @contextmanager
     def _joined(self, tenant_id: TenantId) -> Iterator[_Queue]:
