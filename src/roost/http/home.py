@@ -39,6 +39,8 @@ class Home:
     used_at: float = 0.0
     wants_look: asyncio.Event = field(default_factory=asyncio.Event)
     """The cell has changed behind the log: whoever reconciles clears it."""
+    look_fault: str = ""
+    """Why nothing is learnt from the cell just now; "" while it is."""
 
     async def append(self, kind: Kind, bodies: Sequence[bytes]) -> Position:
         """Durable once this returns."""
@@ -141,7 +143,7 @@ class Home:
             waiting=await self.progress.waiting_count(),
             stored_bytes=extent.stored_bytes,
             oldest_pending_s=await self._oldest_pending_s(),
-            fault=self.forward.fault,
+            fault=self.forward.fault or self.look_fault,
         )
 
     async def retry(self, ids: Sequence[int]) -> int:

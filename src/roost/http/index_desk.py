@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from roost.errors import Unavailable
 from roost.index import places
+from roost.index.amending import Hand
 from roost.index.home import Index
 from roost.index.rows import Applied
 from roost.log.base import Log, Position
@@ -46,6 +47,17 @@ class IndexDesk:
             self.on_applied(await loop.run_in_executor(self.thread, self.index.apply, records))
             async with self._moved:
                 self._moved.notify_all()
+
+    async def amend(self, act: Callable[[Hand], object]) -> None:
+        """What the cell says and the log does not, told like everything else."""
+        loop = asyncio.get_running_loop()
+        applied = await loop.run_in_executor(self.thread, self.index.amend, act)
+        if applied.changes:
+            self.on_applied(applied)
+
+    async def sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self.thread, self.index.sweep)
 
     async def known(self, span_ids: Sequence[str]) -> list[str]:
         """Those of the spans (ids in hex) that the log has brought, up to its end."""
