@@ -24,7 +24,7 @@ class Field(StrEnum):
     TOOLS = "tools"
     """What goes into tools, retrievers and the like, and what comes out."""
     METADATA = "metadata"
-    """Metadata, resource, events, errors' texts, links, and whatever else is not named."""
+    """Metadata, tags, resource, events, errors' texts, links."""
     ANNOTATIONS = "annotations"
     """What others have annotated; their own they see always."""
 

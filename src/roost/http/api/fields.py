@@ -35,6 +35,7 @@ _OF_PROMPTS = ("llm.prompt_template.", "llm.prompts.", "llm.invocation_parameter
 _OF_TOOLS = (
     "tool.", "tool_call.", "llm.tools.", "retrieval.", "reranker.", "embedding.", "document.",
 )  # fmt: skip
+_OF_METADATA = frozenset({"metadata", "tag.tags"})
 _OF_RAW = ("gen_ai.", "llm.completions.", "llm.choices.", "llm.function_call")
 
 
@@ -57,7 +58,9 @@ def needed(
         return _PROMPTS
     if key.startswith(_OF_TOOLS):
         return _TOOLS
-    return _CALL | (NONE if key.startswith(_OF_RAW) else _METADATA)
+    if key in _OF_METADATA:
+        return _METADATA
+    return _CALL if key.startswith(_OF_RAW) else SEARCHED
 
 
 def needed_for_exchange(kind: str, *, is_root: bool) -> frozenset[Field]:

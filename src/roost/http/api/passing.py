@@ -5,8 +5,9 @@ asks again each time.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from aiohttp import ClientResponse
+from aiohttp import ClientError, ClientResponse
 
 from roost.http.api.openapi import Served
 from roost.http.api.table import Row
@@ -48,12 +49,15 @@ async def on(call: Call, answer: ClientResponse, row: Row) -> None:
     if call.method == "HEAD" or answer.status == 304:
         await _end(call)
         return
-    reading = _Reading()
-    async with beside(reading.watch(call)):
-        async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
-            if reading.is_over:
-                return
-            await call.send({"type": "http.response.body", "body": chunk, "more_body": True})
+    reader = _Reader()
+    async with beside(reader.watched(call, answer)):
+        try:
+            async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                await call.send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except ClientError:
+            if not reader.is_gone:
+                raise
+            return
     await _end(call)
 
 
@@ -71,15 +75,16 @@ async def document(call: Call, what: Served) -> None:
     await call.send({"type": "http.response.body", "body": body})
 
 
-class _Reading:
-    """Whether somebody still reads."""
+@dataclass(slots=True)
+class _Reader:
+    is_gone: bool = False
 
-    is_over = False
-
-    async def watch(self, call: Call) -> None:
+    async def watched(self, call: Call, answer: ClientResponse) -> None:
+        """Lets go of the keeper's answer once nobody reads it."""
         while (await call.receive())["type"] != "http.disconnect":
             pass
-        self.is_over = True
+        self.is_gone = True
+        answer.close()
 
 
 def _caching(row: Row) -> bytes:

@@ -44,14 +44,13 @@ annotations |
 |---|---|
 | `system_prompts` | messages of the system, prompt templates, parameters of calls |
 | `tools` | what goes into tools, retrievers, rerankers and embeddings, and what comes out |
-| `metadata` | metadata, resource, events and exceptions, links, texts of errors, whatever else \
-a span carries |
+| `metadata` | metadata, tags, resource, events and exceptions, links, texts of errors |
 | `annotations` | what others have annotated |
 
 The raw request and answer of a model's call (`input.value`, `output.value` of an LLM span) hold
-prompts and tools: both must be open. Words can be searched where `system_prompts`, `tools` and
-`metadata` are; traces can be filtered by annotations where `annotations` is. A span's `hidden`
-names what was left out.
+prompts and tools: both must be open. An attribute of which nothing is known here, `my.own`, is seen
+where `system_prompts`, `tools` and `metadata` are all open, and so may words be searched. Traces
+can be filtered by annotations where `annotations` is. A span's `hidden` names what was left out.
 
 **Values.** Times are microseconds since the epoch, in answers; in a query they are seconds since
 the epoch or ISO 8601. A parameter that is not listed is refused by name. Pages go on by `cursor`,
