@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
+from typing import cast
 
 import aiohttp
 import uvicorn
@@ -16,6 +17,7 @@ from roost.http import messages as m
 from roost.http.call import Call, Receive, Scope, Send
 from roost.http.cell_routes import CellRoutes
 from roost.http.dispatch import Dispatch
+from roost.http.effects import Effects
 from roost.http.forward import Forwarder
 from roost.http.guard import Guard
 from roost.http.identify import Proofs
@@ -98,13 +100,20 @@ def roost(address: str) -> App:
     async def principal_of(call: Call, slug: Slug | None) -> Principal:
         return principal_in(await proofs.identify(call), slug, watch.tenants)
 
+    async def unheard(principal: Principal) -> None:
+        raise NotImplementedError
+
     async def no_sign_out(call: Call) -> None:
         raise NotImplementedError
 
     upstream = Upstream(Pools(PoolLimits()), Look())
     routes = CellRoutes(route, time.time)
-    forwarder = Forwarder(principal_of, OpenCalls(), routes, upstream, wait_s=10.0, heavy_max=2)
-    phoenix = Phoenix(principal_of, forwarder, no_sign_out)
+    forwarder = Forwarder(
+        principal_of, OpenCalls(), routes, upstream, wait_s=10.0, heavy_max=2, after=unheard
+    )
+    phoenix = Phoenix(
+        principal_of, forwarder, cast("Effects", None), no_sign_out
+    )  # reads have none
     return Problems(
         Dispatch(
             base_path=BASE,

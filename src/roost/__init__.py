@@ -7,13 +7,15 @@ package and must stay small.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from roost.analytics.tracker import Analytics
     from roost.gateway import Roost
     from roost.identity.host_user import HostUser
     from roost.settings import Settings
 
-__all__ = ["HostUser", "Roost", "Settings"]
+__all__ = ["Analytics", "HostUser", "Roost", "Settings"]
 
 _HOMES = {
+    "Analytics": "roost.analytics.tracker",
     "HostUser": "roost.identity.host_user",
     "Roost": "roost.gateway",
     "Settings": "roost.settings",

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from random import random
 from typing import Literal
 
 from roost.errors import RoostError, Unavailable
@@ -23,12 +24,17 @@ from roost.http.cell_routes import CellRoutes
 from roost.http.delivery import Delivery
 from roost.http.dispatch import Answer, Dispatch
 from roost.http.effects import Effects
+from roost.http.embed import embedded
+from roost.http.event_desk import EventClient
+from roost.http.events import Events
 from roost.http.forward import Forwarder
 from roost.http.guard import Guard, allowed_hosts, is_loopback
 from roost.http.identify import HostIdentify, Proofs
 from roost.http.ingest import Ingest
 from roost.http.keeper_client import KeeperClient
 from roost.http.keeper_start import AutoKeeper
+from roost.http.live import Live
+from roost.http.live_client import LiveClient
 from roost.http.messages import socket_path
 from roost.http.open_calls import OpenCalls
 from roost.http.phoenix import Phoenix
@@ -42,6 +48,7 @@ from roost.identity.cache import IdentityCache
 from roost.identity.mapping import IdentityMapping
 from roost.identity.nextauth import NextAuth
 from roost.identity.one_time_link import LinkCookie
+from roost.live.hub import Hub
 from roost.model import Principal, Role, Slug
 from roost.proxy.pools import PoolLimits, Pools
 from roost.proxy.upstream import Look, Upstream
@@ -155,8 +162,8 @@ async def _parts(
 
         def revoked(proof_id: str) -> None:
             proofs.revoke(proof_id)
-            open_calls.cut(proof_id)
-            api.open_calls.cut(proof_id)
+            for calls in (open_calls, api.open_calls, live.open_calls):
+                calls.cut(proof_id)
 
         def lost() -> None:
             proofs.cache.drop_all()
@@ -167,7 +174,8 @@ async def _parts(
         async def principal_of(call: Call, slug: Slug | None) -> Principal:
             return principal_in(await proofs.identify(call), slug, watch.tenants)
 
-        api = Api(principal_of, keeper.streamed, opened_by({}))
+        api = Api(principal_of, keeper.streamed, opened_by(settings.end_user_fields))
+        live = Live(principal_of, OpenCalls(), await _hub(settings, stack))
         effects = Effects(keeper)
         forwarder = Forwarder(
             principal_of,
@@ -186,10 +194,18 @@ async def _parts(
             endpoints={
                 **_endpoints(settings, keeper, proofs, forwarder, effects, watch),
                 Endpoint.API: api.answer,
+                Endpoint.LIVE: live.answer,
             },
             max_body_bytes=settings.max_body_bytes,
         )
         yield dispatch, watch
+
+
+async def _hub(settings: Settings, stack: AsyncExitStack) -> Hub:
+    """Who watches what in this process."""
+    client = await stack.enter_async_context(LiveClient(socket_path(settings.data_dir)))
+    hub = Hub(client.feed, client.since, backlog_max=settings.live_backlog, chance=random)
+    return await stack.enter_async_context(hub)
 
 
 async def _tell_use(settings: Settings, open_calls: OpenCalls, keeper: KeeperClient) -> None:
@@ -227,8 +243,16 @@ def _endpoints(
         ingest_terms(settings),
         workbench(settings),
     )
+    event_client = EventClient(keeper)
+    events = Events(
+        principal_of, event_client.add, event_client.ask, event_client.forget, time.time
+    )
     return {
         Endpoint.HEALTH: app.health,
+        Endpoint.EMBED: embedded,
+        Endpoint.EVENTS_IN: events.take,
+        Endpoint.EVENTS: events.read,
+        Endpoint.EVENTS_ERASE: events.erase,
         Endpoint.INGEST: ingest.take,
         Endpoint.NO_SIGNAL: ingest.refuse_signal,
         Endpoint.REST: phoenix.rest,

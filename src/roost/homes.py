@@ -5,12 +5,16 @@ It builds and never decides. All of it ends with the block, in reverse order.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from roost.analytics.home import HomeEvents
+from roost.analytics.queries import EventQueries
+from roost.analytics.store import EventStore
+from roost.analytics.taking import Terms
 from roost.http.background import beside
 from roost.http.home import Home
 from roost.http.index_desk import IndexDesk
@@ -21,7 +25,7 @@ from roost.ingest.selection import Selector, Traces
 from roost.log.base import Kind, Log, Position
 from roost.log.records import deletion_of
 from roost.log.segments import SegmentLimits, SegmentLog
-from roost.model import Tenant, TenantId
+from roost.model import Tenant
 from roost.policy.forwarding import ForwardPolicy
 from roost.storage.engine import sqlite_url
 from roost.storage.progress import Progress, home_database
@@ -32,7 +36,7 @@ SCAN_BYTES = 4 * 1024 * 1024
 log = logging.getLogger("roost.home")
 
 Connect = Callable[[Tenant], AbstractAsyncContextManager[Cell]]
-OnApplied = Callable[[TenantId, Applied], None]
+OnApplied = Callable[[Home, Applied], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class HomeTerms:
     policies: Mapping[str, ForwardPolicy] = field(default_factory=dict)
     log_limits: SegmentLimits = field(default_factory=SegmentLimits)
     pace: Pace = field(default_factory=Pace)
+    events: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +71,43 @@ class HomeOpener:
                 path / "log", limits=self.terms.log_limits, clock=self.clock
             )
             stack.push_async_callback(records.aclose)
-            index = await self._index(tenant, path, records, stack)
+
+            async def tell(applied: Applied) -> None:
+                await self.on_applied(home, applied)
+
+            index = await self._index(path, records, tell, stack)
             forward = self._forward(tenant, records, progress, index)
-            home = Home(tenant, records, progress, index, forward, self.clock, self.clock())
+            events = await stack.enter_async_context(
+                EventStore.open(engine, self.terms.events, self.clock)
+            )
+            home = Home(
+                tenant,
+                records,
+                progress,
+                index,
+                forward,
+                HomeEvents(events, EventQueries(engine)),
+                self.clock,
+                self.clock(),
+            )
             await _bury_what_is_pending(home)
             for name, run in (("index", index.run), ("forward", forward.run)):
                 await stack.enter_async_context(beside(_supervised(f"{name} of {tenant.id}", run)))
             yield home
 
     async def _index(
-        self, tenant: Tenant, path: Path, records: Log, stack: AsyncExitStack
+        self,
+        path: Path,
+        records: Log,
+        tell: Callable[[Applied], Awaitable[None]],
+        stack: AsyncExitStack,
     ) -> IndexDesk:
         thread = ThreadPoolExecutor(1, "roost-index")
         stack.callback(thread.shutdown)
         loop = asyncio.get_running_loop()
         index = await loop.run_in_executor(thread, Index.open, path / "index.db")
         stack.callback(index.close)
-        return IndexDesk(
-            index, records, thread, lambda applied: self.on_applied(tenant.id, applied)
-        )
+        return IndexDesk(index, records, thread, tell)
 
     def _forward(
         self, tenant: Tenant, records: Log, progress: Progress, index: IndexDesk

@@ -8,30 +8,45 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roost.analytics.home import HomeEvents
 from roost.cells.client import open_session
 from roost.cells.installed import phoenix_version
 from roost.cells.managed import ManagedCells
+from roost.cells.secrets import live_key
 from roost.cells.states import CellState
 from roost.cells.template import Template
 from roost.errors import ConfigError
+from roost.http.api.cell_spans import CellSpans
+from roost.http.api.route import api_routes
+from roost.http.api.turns import Turns
+from roost.http.api.viewer import opened_by
+from roost.http.api_desk import ApiDesk
 from roost.http.attached_cells import AttachedCells
 from roost.http.background import Closing
 from roost.http.broadcast import Broadcast
 from roost.http.cell_desk import Desk
+from roost.http.event_desk import EventDesk, event_routes
 from roost.http.grpc_door import GrpcDoor
+from roost.http.home import Home
 from roost.http.keeper_api import KeeperApi
 from roost.http.keeper_client import HEARTBEAT_S
 from roost.http.keeper_server import keeper_app
 from roost.http.lifetime import Busy, stop_signals, until_not_needed
+from roost.http.live_feed import live_routes
+from roost.http.live_history import LiveHistory
 from roost.http.managed_cells import ManagedDesk
 from roost.http.messages import socket_path
 from roost.http.rate import Rate
 from roost.http.serving import listen_unix, serving
 from roost.identity.cache import IdentityCache
+from roost.index.rows import Applied
+from roost.live.outlet import Outlet
 from roost.model import TenantId
 from roost.parts import Parts
 from roost.settings import Settings
@@ -42,6 +57,8 @@ from roost.terms import ingest_terms, workbench
 
 if TYPE_CHECKING:
     from roost.ingest.grpc import Certificate
+
+API_THREADS = 4
 
 log = logging.getLogger("roost.keeper")
 
@@ -81,7 +98,23 @@ async def _open(
         control.attachments, parts.sign_in, parts.people_key, parts.secrets_of, parts.terms(), stack
     )
     desk = Desk(managed, attached, parts.sign_in, parts.people_key, time.time)
-    homes = await stack.enter_async_context(parts.homes(desk).running(await control.tenants.all()))
+
+    async def home_of(tenant_id: str) -> Home:
+        return await homes.of(await control.tenants.by_id(tenant_id))
+
+    async def events_of(tenant_id: TenantId) -> HomeEvents:
+        return (await home_of(tenant_id)).events
+
+    history = LiveHistory(home_of, parts.policies, opened_by(settings.end_user_fields))
+    outlet = Outlet(history, partial(live_key, parts.master_key), HEARTBEAT_S)
+    stack.callback(outlet.close)
+
+    async def applied(home: Home, step: Applied) -> None:
+        await history.publish(outlet, home, step)
+
+    homes = await stack.enter_async_context(
+        parts.homes(desk, applied).running(await control.tenants.all())
+    )
     api = KeeperApi(
         control,
         desk,
@@ -98,7 +131,10 @@ async def _open(
     if settings.grpc_address:
         await stack.enter_async_context(_grpc(settings, api))
     socket = listen_unix(socket_path(settings.data_dir))
-    busy = Busy(keeper_app(api))
+    threads = stack.enter_context(ThreadPoolExecutor(API_THREADS, "roost-api"))
+    answers = ApiDesk(home_of, parts.policies, CellSpans(desk.connected).spans, Turns(threads))
+    more = [*event_routes(EventDesk(events_of)), *live_routes(outlet), *api_routes(answers)]
+    busy = Busy(keeper_app(api, *more))
     await stack.enter_async_context(serving(busy, socket))
     return api, busy
 

@@ -6,7 +6,7 @@ It builds and never decides; what it opens is closed by the stack that it was gi
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
+from roost.analytics.taking import Terms
 from roost.cells.certificates import ensure_certificates, publish, trust_bundle
 from roost.cells.codes import Codes
 from roost.cells.egress import EgressProxy
@@ -32,7 +33,7 @@ from roost.cells.signing_key import load_signing_key
 from roost.cells.sso import Provider
 from roost.cells.starter import CellLimits
 from roost.cells.zygote_launcher import ZygoteLauncher
-from roost.homes import HomeOpener, HomeTerms
+from roost.homes import HomeOpener, HomeTerms, OnApplied
 from roost.http import messages as m
 from roost.http.attached_cells import AttachTerms
 from roost.http.cell_desk import Desk
@@ -42,7 +43,7 @@ from roost.http.managed_cells import ManagedDesk
 from roost.http.serving import listen_tcp, serving
 from roost.log.segments import SegmentLimits
 from roost.model import Tenant, TenantId
-from roost.policy.forwarding import parse_policy
+from roost.policy.forwarding import ForwardPolicy, parse_policy
 from roost.settings import Settings
 
 
@@ -139,21 +140,19 @@ class Parts:
             idle_after_s=settings.cell_idle_after_s,
         )
 
-    def homes(self, desk: Desk) -> Homes:
+    @property
+    def policies(self) -> Mapping[str, ForwardPolicy]:
+        given = self.settings.forward_policy
+        return {pattern: parse_policy(text) for pattern, text in given.items()}
+
+    def homes(self, desk: Desk, on_applied: OnApplied) -> Homes:
         settings = self.settings
         terms = HomeTerms(
-            policies={
-                pattern: parse_policy(text) for pattern, text in settings.forward_policy.items()
-            },
+            policies=self.policies,
             log_limits=SegmentLimits(quota_bytes=settings.log_quota_mb * 2**20),
+            events=Terms(settings.events_retention_days, settings.events_ask_first),
         )
-        opener = HomeOpener(
-            self.data_dir / "homes",
-            terms,
-            desk.connected,
-            lambda tenant_id, applied: None,
-            time.time,
-        )
+        opener = HomeOpener(self.data_dir / "homes", terms, desk.connected, on_applied, time.time)
         return Homes(opener.open, time.time, settings.homes_open_max)
 
     def terms(self) -> AttachTerms:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from tests.analytics.homes import home, stored
 from typer.testing import CliRunner
 
+from roost.analytics.home import HomeEvents
 from roost.analytics.lines import Fields
 from roost.analytics.queries import EventQueries
 from roost.analytics.store import EventStore
@@ -23,7 +24,7 @@ from roost.cli import events as command
 from roost.cli.events import BATCH_LINES, LINE_BYTES_MAX, Imported, import_file
 from roost.errors import NotFound, Unavailable
 from roost.http import messages as m
-from roost.http.event_desk import AddEvents, EventDesk, HomeEvents
+from roost.http.event_desk import AddEvents, EventDesk
 from roost.http.keeper_client import KeeperClient
 from roost.http.serving import listen_unix, serving
 from roost.model import TenantId

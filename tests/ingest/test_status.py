@@ -4,8 +4,8 @@ import json
 
 import pytest
 from google.protobuf import json_format
-from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status as Official  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status as Official
 
 from roost.errors import (
     BadRequest,

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from roost.gateway import Roost
 
 
+SOCKET_MESSAGE_BYTES_MAX = 8192
+"""What watchers have to say is short."""
+
+
 def gateway() -> None:
     """Answer the network; `roost keeper` holds the data."""
     settings = load_settings()
@@ -77,5 +81,7 @@ def server_config(settings: Settings, app: "Roost") -> uvicorn.Config:
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=5,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
+        ws_per_message_deflate=False,  # a context a watcher would cost more than it saves
     )

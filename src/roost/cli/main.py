@@ -7,6 +7,7 @@ import typer
 from roost.cli import (
     cells,
     doctor,
+    events,
     explain,
     gateway,
     ingest,
@@ -38,6 +39,7 @@ app.command()(explain.explain)
 app.add_typer(tenants.app, name="tenants", help="Who owns data.")
 app.add_typer(keys.app, name="keys", help="Keys for SDKs and scripts.")
 app.add_typer(cells.app, name="cells", help="The Phoenix of each tenant.")
+app.add_typer(events.app, name="events", help="What the host tracks.")
 app.add_typer(ingest.app, name="ingest", help="Spans on their way into Phoenix.")
 
 

@@ -31,12 +31,12 @@ class Dispatch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.guard.check(scope)
-        if scope["type"] != "http":
-            raise NotFound(reason="no sockets here")
         call = self._call(scope, receive, send)
         found = match(call.method, call.segments)
         if found is None:
             raise NotFound(reason="no row names this path")
+        if scope["type"] == "websocket" and found.endpoint is not Endpoint.LIVE:
+            raise NotFound(reason="no sockets here")
         if found.endpoint is not Endpoint.HEALTH:
             await self._refuse_when_unfit(call.base, found.endpoint)
         await self.endpoints[found.endpoint](call, found)
@@ -47,15 +47,16 @@ class Dispatch:
         if query is None:
             raise BadRequest("The query string is not in order: UTF-8, percent-encoded.")
         headers = tuple((name.lower(), value) for name, value in scope["headers"])
+        is_upgrade = scope["type"] == "websocket"
         return Call(
-            method=scope["method"],
+            method=scope.get("method", "GET"),  # an upgrade is one
             base=base,
             segments=path.segments,
             trailing_slash=path.trailing_slash,
             query=query,
             headers=headers,
             peer=peer_of(scope),
-            receive=limited(receive, headers, self.max_body_bytes),
+            receive=receive if is_upgrade else limited(receive, headers, self.max_body_bytes),
             send=send,
             scope=scope,
         )

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from msgspec import Struct
+from starlette.routing import Route
 
 from roost.analytics.events import Batch
-from roost.analytics.queries import EventQueries
+from roost.analytics.home import HomeEvents
 from roost.analytics.questions import Answer, Question
-from roost.analytics.store import EventStore, Forgotten, Taken
+from roost.analytics.store import Forgotten, Taken
 from roost.http.keeper_client import KeeperClient
+from roost.http.keeper_server import route
 from roost.model import TenantId
 
 ADD_TIMEOUT_S = 30.0
@@ -43,14 +45,6 @@ class ForgetPerson(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class HomeEvents:
-    """The events of one open home."""
-
-    store: EventStore
-    queries: EventQueries
-
-
-@dataclass(frozen=True, slots=True)
 class EventDesk:
     """The keeper's side. `events_of` opens the tenant's home where it is not; NotFound where the
     tenant is gone."""
@@ -68,6 +62,15 @@ class EventDesk:
     async def forget(self, asked: ForgetPerson) -> Forgotten:
         home = await self.events_of(TenantId(asked.tenant_id))
         return await home.store.forget(asked.person)
+
+
+def event_routes(desk: EventDesk) -> list[Route]:
+    """What the keeper's app serves beside its operations."""
+    return [
+        route("events/add", AddEvents, desk.add),
+        route("events/ask", AskEvents, desk.ask),
+        route("events/forget", ForgetPerson, desk.forget),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

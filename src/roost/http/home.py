@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from roost.analytics.home import HomeEvents
 from roost.errors import Unavailable
 from roost.http import messages as m
 from roost.http.index_desk import IndexDesk
@@ -35,6 +36,7 @@ class Home:
     progress: Progress
     index: IndexDesk
     forward: Forward
+    events: HomeEvents
     clock: Callable[[], float]
     used_at: float = 0.0
     wants_look: asyncio.Event = field(default_factory=asyncio.Event)

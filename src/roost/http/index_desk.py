@@ -5,7 +5,7 @@ Rule: records are applied in order by one thread; whoever asks reads beside it.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -14,6 +14,7 @@ from roost.errors import Unavailable
 from roost.index import places
 from roost.index.amending import Hand
 from roost.index.home import Index
+from roost.index.queries import Queries
 from roost.index.rows import Applied
 from roost.log.base import Log, Position
 
@@ -29,8 +30,10 @@ class IndexDesk:
     index: Index
     log: Log
     thread: ThreadPoolExecutor
-    on_applied: Callable[[Applied], None]
+    on_applied: Callable[[Applied], Awaitable[None]]
+    """Told of each step, in order, before the next one begins."""
     _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def cursor(self) -> Position:
@@ -43,17 +46,20 @@ class IndexDesk:
             records = await self.log.read(self.cursor, READ_BYTES)
             if not records:
                 continue
-            loop = asyncio.get_running_loop()
-            self.on_applied(await loop.run_in_executor(self.thread, self.index.apply, records))
-            async with self._moved:
-                self._moved.notify_all()
+            async with self._turn:
+                loop = asyncio.get_running_loop()
+                applied = await loop.run_in_executor(self.thread, self.index.apply, records)
+                async with self._moved:
+                    self._moved.notify_all()
+                await self.on_applied(applied)
 
     async def amend(self, act: Callable[[Hand], object]) -> None:
         """What the cell says and the log does not, told like everything else."""
-        loop = asyncio.get_running_loop()
-        applied = await loop.run_in_executor(self.thread, self.index.amend, act)
-        if applied.changes:
-            self.on_applied(applied)
+        async with self._turn:
+            loop = asyncio.get_running_loop()
+            applied = await loop.run_in_executor(self.thread, self.index.amend, act)
+            if applied.changes:
+                await self.on_applied(applied)
 
     async def sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -77,6 +83,10 @@ class IndexDesk:
     async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Asks the index on another thread; Unavailable where it takes too long."""
         return await asyncio.to_thread(self.index.read, question)
+
+    async def ask(self, question: Callable[[Queries], T]) -> T:
+        """The same for the questions that viewers have."""
+        return await asyncio.to_thread(question, self.index.queries)
 
     async def reached(self, position: Position, within_s: float = REACH_S) -> None:
         """Returns once everything up to `position` is applied. Unavailable where that takes too

@@ -60,15 +60,17 @@ def operations(api: KeeperApi) -> Mapping[str, Operation]:
 
 def keeper_app(api: KeeperApi, *more: Route) -> Starlette:
     """The ASGI app behind the socket; `more` is what other desks serve."""
-    routes = [
-        Route(f"/{name}", _endpoint(question, answer), methods=["POST"])
-        for name, (question, answer) in operations(api).items()
-    ]
+    routes = [route(name, *operation) for name, operation in operations(api).items()]
     special = [
         Route("/watch", _watch(api)),
         Route("/append", _append(api), methods=["POST"]),
     ]
     return Starlette(routes=[*routes, *special, *more])
+
+
+def route(name: str, question: type[Struct] | None, answer: Callable[..., Awaitable[Any]]) -> Route:
+    """An operation with a question and an answer in JSON."""
+    return Route(f"/{name}", _endpoint(question, answer), methods=["POST"])
 
 
 def _endpoint(

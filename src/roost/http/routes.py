@@ -24,6 +24,13 @@ class Endpoint(Enum):
     LINK = auto()
     SIGN_OUT = auto()
     ME = auto()
+    LIVE = auto()
+    """An event stream, or a WebSocket."""
+    EVENTS_IN = auto()
+    EVENTS = auto()
+    EVENTS_ERASE = auto()
+    """What the host tracks."""
+    EMBED = auto()
     API = auto()
     """Roost's own: `api/table.py` has its rows."""
 
@@ -47,7 +54,16 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "t/{tenant}/graphql", Endpoint.GRAPHQL),
     ("ANY", "ui/{tenant}/**", Endpoint.UI),
     ("GET", "app/**", Endpoint.APP),
+    ("GET", "embed/**", Endpoint.EMBED),
+    ("GET", "live", Endpoint.LIVE),
+    ("GET", "t/{tenant}/live", Endpoint.LIVE),
     ("GET", "api/me", Endpoint.ME),
+    ("POST", "api/events", Endpoint.EVENTS_IN),
+    ("POST", "t/{tenant}/api/events", Endpoint.EVENTS_IN),
+    ("GET", "api/events/*", Endpoint.EVENTS),
+    ("GET", "t/{tenant}/api/events/*", Endpoint.EVENTS),
+    ("DELETE", "api/events/users/*", Endpoint.EVENTS_ERASE),
+    ("DELETE", "t/{tenant}/api/events/users/*", Endpoint.EVENTS_ERASE),
     ("ANY", "api/**", Endpoint.API),
     ("ANY", "t/{tenant}/api/**", Endpoint.API),
     ("GET", "sign-in/*", Endpoint.LINK),
@@ -55,8 +71,8 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "sign-out", Endpoint.SIGN_OUT),
 )
 
-ALWAYS_ON = frozenset({Endpoint.HEALTH, Endpoint.INGEST, Endpoint.NO_SIGNAL})
-"""What answers while Roost is switched off."""
+ALWAYS_ON = frozenset({Endpoint.HEALTH, Endpoint.INGEST, Endpoint.NO_SIGNAL, Endpoint.EVENTS_IN})
+"""What answers while Roost is switched off: what would be lost elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def of_graphql(document: str, operation: str, variables: Mapping[str, object]) -
     for field in _root_fields(document, operation):
         given = {
             argument.name.value: value_from_ast_untyped(argument.value, dict(variables))
-            for argument in field.arguments
+            for argument in field.arguments or ()
         }
         found += _of_field(field.name.value, given)
     return found

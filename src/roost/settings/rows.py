@@ -177,6 +177,24 @@ class Settings(BaseSettings):
     grpc_read_timeout_s: float = Field(
         default=60, gt=0, description="How long a batch over gRPC may take to arrive."
     )
+    live_backlog: int = Field(
+        default=256,
+        ge=1,
+        description="Changed traces that a live watcher may be behind before some are dropped.",
+    )
+    events_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Events older than so many days are deleted; without it none.",
+    )
+    events_ask_first: bool = Field(
+        default=False, description="Store only events of people who have agreed to it."
+    )
+    end_user_fields: Pairs = Field(
+        default={},
+        description="What end users see beyond their questions and answers, by tenant: "
+        "`acme-*=tools+metadata, *=annotations`.",
+    )
     mask: Texts = Field(
         default=(),
         description="What is masked in spans before anything is stored: `keys:llm.input_messages.*`"
