@@ -1,7 +1,8 @@
 """Annotations of spans, traces and sessions.
 
 Rule: as in Phoenix, one is known by what it stands on, its name and its identifier, and the latest
-wins. One that comes before its span or trace waits for it; one on what was deleted is dropped.
+wins. One that comes before its span or trace waits for it, a day at most; one on what was deleted
+is dropped.
 """
 
 import sqlite3
@@ -14,13 +15,17 @@ from roost.log.base import Position
 from roost.log.records import Annotation
 
 SPAN, TRACE, SESSION = "span", "trace", "session"
+WAIT_US = 86_400_000_000
+"""How long one waits for what it stands on, by the log's clock."""
 _UNKNOWN = 0
+_FORGET_WAITING = "DELETE FROM annotation WHERE trace = 0 AND of <> 'session' AND at < ?"
 
 
 def annotate(
     db: sqlite3.Connection, annotations: Iterable[Annotation], at_us: int, position: Position
 ) -> list[int]:
     """The traces that have changed by them, by row."""
+    db.execute(_FORGET_WAITING, (at_us - WAIT_US,))
     touched = [_write(db, one, at_us) for one in annotations]
     rows = sorted({row for row in touched if row})
     db.executemany("UPDATE trace SET changed = ? WHERE id = ?", [(position, row) for row in rows])

@@ -14,7 +14,7 @@ from roost.index.effort import Effort
 from roost.index.facts import KINDS
 from roost.index.filters import STATUSES, AnnotationFilter, TraceFilter
 from roost.index.postings import Label, Posted
-from roost.index.text import find, terms_of
+from roost.index.text import Term, find, terms_of
 from roost.index.viewer import OwnTraces, Viewer
 from roost.index.words import known_word
 
@@ -63,6 +63,7 @@ def ask(
     db: sqlite3.Connection, viewer: Viewer, wanted: TraceFilter, effort: Effort
 ) -> Asked | None:
     """None where nothing can match: a value that no trace has ever had."""
+    terms = terms_of(wanted.text)
     projects = _projects(db, wanted.project)
     labels = list(_labels(db, viewer, wanted))
     if not projects or any(value is None for _, value in labels):
@@ -73,7 +74,9 @@ def ask(
         asked.ranges["errors"] = (0, 0)
     if wanted.annotation is not None:
         _ask_annotation(db, asked, wanted.annotation)
-    _ask_text(db, asked, wanted.text)
+    if wanted.text.strip() and not terms:
+        asked.narrow(set())
+    _ask_text(db, asked, terms)
     return asked
 
 
@@ -190,10 +193,7 @@ def _ask_annotation(db: sqlite3.Connection, asked: Asked, wanted: AnnotationFilt
     )
 
 
-def _ask_text(db: sqlite3.Connection, asked: Asked, text: str) -> None:
-    terms = terms_of(text)
-    if text.strip() and not terms:
-        asked.narrow(set())
+def _ask_text(db: sqlite3.Connection, asked: Asked, terms: Sequence[Term]) -> None:
     for at, term in enumerate(terms):
         match find(db, term, asked.effort, f"has_term_{at}"):
             case set() as ids:

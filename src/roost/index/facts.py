@@ -28,7 +28,6 @@ KINDS = (
 LLM = KINDS.index("LLM")
 
 _KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}
-_LATEST_US = 253_402_300_799_000_000
 _MOST_TOKENS = 1 << 40
 _STATUSES = (0, 1, 2)
 
@@ -209,7 +208,7 @@ def _kind_of(value: genai.Value) -> int:
 
 
 def _micros(nanos: int) -> int:
-    return min((nanos + 500) // 1000, _LATEST_US)
+    return (nanos + 500) // 1000
 
 
 def _count(value: genai.Value) -> int:
