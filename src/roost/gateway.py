@@ -35,6 +35,7 @@ from roost.http.keeper_client import KeeperClient
 from roost.http.keeper_start import AutoKeeper
 from roost.http.live import Live
 from roost.http.live_client import LiveClient
+from roost.http.live_seats import Seats
 from roost.http.messages import socket_path
 from roost.http.open_calls import OpenCalls
 from roost.http.phoenix import Phoenix
@@ -175,7 +176,18 @@ async def _parts(
             return principal_in(await proofs.identify(call), slug, watch.tenants)
 
         api = Api(principal_of, keeper.streamed, opened_by(settings.end_user_fields))
-        live = Live(principal_of, OpenCalls(), await _hub(settings, stack))
+
+        async def watcher_of(call: Call, slug: Slug | None) -> Principal:
+            """A stream outlives the watch: nobody is believed by an old copy of it."""
+            await watch.ready()
+            return await principal_of(call, slug)
+
+        live = Live(
+            watcher_of,
+            OpenCalls(),
+            await _hub(settings, stack),
+            Seats(settings.live_watchers_max),
+        )
         effects = Effects(keeper)
         forwarder = Forwarder(
             principal_of,
@@ -317,6 +329,11 @@ def _link_cookie(settings: Settings) -> LinkCookie | None:
 def _guard(settings: Settings) -> Guard:
     return Guard(
         hosts=allowed_hosts(settings.public_url, settings.allowed_hosts),
-        origins=frozenset(origin.lower() for origin in settings.allowed_origins),
+        origins=frozenset(
+            # A proxy that rewrites Host leaves the Origin of an upgrade as the browser sent it.
+            origin.lower()
+            for origin in (*settings.allowed_origins, settings.public_url)
+            if origin
+        ),
         loopback=is_loopback(settings.host),
     )

@@ -9,25 +9,33 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from roost.analytics.home import HomeEvents
 from roost.analytics.queries import EventQueries
 from roost.analytics.store import EventStore
 from roost.analytics.taking import Terms
+from roost.cells.ledger_view import CellView
 from roost.http.background import beside
 from roost.http.home import Home
+from roost.http.home_upkeep import UpkeepTerms, chores_of, remember_deletions
 from roost.http.index_desk import IndexDesk
+from roost.http.rebuild import Rebuilder
+from roost.http.reconcile import Reconciler
+from roost.index.generations import current
 from roost.index.home import Index
 from roost.index.rows import Applied
 from roost.ingest.forward import Cell, Forward, Pace
 from roost.ingest.selection import Selector, Traces
+from roost.ingest.upkeep import keep_up
 from roost.log.base import Kind, Log, Position
 from roost.log.records import deletion_of
 from roost.log.segments import SegmentLimits, SegmentLog
 from roost.model import Tenant
 from roost.policy.forwarding import ForwardPolicy
 from roost.storage.engine import sqlite_url
+from roost.storage.marks import Marks
 from roost.storage.progress import Progress, home_database
 
 RESTART_S = 5.0
@@ -36,7 +44,13 @@ SCAN_BYTES = 4 * 1024 * 1024
 log = logging.getLogger("roost.home")
 
 Connect = Callable[[Tenant], AbstractAsyncContextManager[Cell]]
+Loop = Callable[[], Coroutine[object, object, None]]
+View = Callable[[Tenant], Awaitable[CellView | None]]
 OnApplied = Callable[[Home, Applied], Awaitable[None]]
+
+
+async def _asleep(_: Tenant) -> None:
+    """Nothing is read of the cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +61,20 @@ class HomeTerms:
     log_limits: SegmentLimits = field(default_factory=SegmentLimits)
     pace: Pace = field(default_factory=Pace)
     events: Terms = field(default_factory=Terms)
+    upkeep: UpkeepTerms = field(default_factory=UpkeepTerms)
 
 
 @dataclass(frozen=True, slots=True)
 class HomeOpener:
-    """`homes` holds a directory a tenant; `connect` leads to its cell."""
+    """`homes` holds a directory a tenant; `connect` leads to its cell, `view` reads it while it is
+    up."""
 
     homes: Path
     terms: HomeTerms
     connect: Connect
     on_applied: OnApplied
     clock: Callable[[], float]
+    view: View = _asleep
 
     @asynccontextmanager
     async def open(self, tenant: Tenant) -> AsyncIterator[Home]:
@@ -91,9 +108,25 @@ class HomeOpener:
                 self.clock(),
             )
             await _bury_what_is_pending(home)
-            for name, run in (("index", index.run), ("forward", forward.run)):
+            loops = {"index": index.run, "forward": forward.run, **await self._upkeep(home, path)}
+            for name, run in loops.items():
                 await stack.enter_async_context(beside(_supervised(f"{name} of {tenant.id}", run)))
             yield home
+
+    async def _upkeep(self, home: Home, path: Path) -> dict[str, Loop]:
+        """What goes on beside the readers of the log."""
+        tenant, terms, marks = home.tenant, self.terms, Marks(home.progress.engine)
+        view = partial(self.view, tenant)
+        await remember_deletions(home.index, marks)
+        reconciler = await Reconciler.open(home, view, marks, terms.policies, self.clock)
+        rebuilder = Rebuilder(home, path, marks, partial(self.connect, tenant), view, reconciler)
+        home.rebuilder = rebuilder
+        chores = chores_of(home, marks, terms.policies, terms.upkeep, self.clock)
+        return {
+            "reconciliation": reconciler.run,
+            "rebuilding": rebuilder.run,
+            "upkeep": partial(keep_up, tenant.id, chores),
+        }
 
     async def _index(
         self,
@@ -105,9 +138,10 @@ class HomeOpener:
         thread = ThreadPoolExecutor(1, "roost-index")
         stack.callback(thread.shutdown)
         loop = asyncio.get_running_loop()
-        index = await loop.run_in_executor(thread, Index.open, path / "index.db")
-        stack.callback(index.close)
-        return IndexDesk(index, records, thread, tell)
+        index = await loop.run_in_executor(thread, lambda: Index.open(current(path)))
+        desk = IndexDesk(index, records, thread, tell)
+        stack.push_async_callback(desk.aclose)
+        return desk
 
     def _forward(
         self, tenant: Tenant, records: Log, progress: Progress, index: IndexDesk
@@ -134,7 +168,7 @@ async def _bury_what_is_pending(home: Home) -> None:
         after = records[-1].position
 
 
-async def _supervised(name: str, run: Callable[[], Coroutine[object, object, None]]) -> None:
+async def _supervised(name: str, run: Loop) -> None:
     """A reader of the log goes on whatever happens to it: where it stands is in its cursor."""
     while True:
         try:

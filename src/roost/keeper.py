@@ -18,7 +18,6 @@ from roost.analytics.home import HomeEvents
 from roost.cells.client import open_session
 from roost.cells.installed import phoenix_version
 from roost.cells.managed import ManagedCells
-from roost.cells.secrets import live_key
 from roost.cells.states import CellState
 from roost.cells.template import Template
 from roost.errors import ConfigError
@@ -47,6 +46,7 @@ from roost.http.serving import listen_unix, serving
 from roost.identity.cache import IdentityCache
 from roost.index.rows import Applied
 from roost.live.outlet import Outlet
+from roost.live.tokens import tenant_key
 from roost.model import TenantId
 from roost.parts import Parts
 from roost.settings import Settings
@@ -80,7 +80,7 @@ async def run_keeper(settings: Settings, *, auto: bool = False, child: bool = Fa
             keeper, busy = await _open(settings, data_dir, retire, stack)
             log.info("keeper %s holds %s", os.getpid(), data_dir)
             await until_not_needed(stopping, busy, settings.keeper_idle_after_s if auto else None)
-            keeper.broadcast.close()
+            keeper.end_streams()
     log.info("keeper ended")
 
 
@@ -106,8 +106,7 @@ async def _open(
         return (await home_of(tenant_id)).events
 
     history = LiveHistory(home_of, parts.policies, opened_by(settings.end_user_fields))
-    outlet = Outlet(history, partial(live_key, parts.master_key), HEARTBEAT_S)
-    stack.callback(outlet.close)
+    outlet = Outlet(history, partial(tenant_key, parts.master_key), HEARTBEAT_S)
 
     async def applied(home: Home, step: Applied) -> None:
         await history.publish(outlet, home, step)
@@ -125,6 +124,7 @@ async def _open(
         lambda: parts.status(managed),
         retire,
         IdentityCache(time.time, settings.identity_cache_s),
+        outlet,
     )
     for tenant_id in await control.tenants.deleting():
         await api.finish_deleting(tenant_id)

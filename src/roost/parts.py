@@ -38,6 +38,7 @@ from roost.http import messages as m
 from roost.http.attached_cells import AttachTerms
 from roost.http.cell_desk import Desk
 from roost.http.guard import is_loopback
+from roost.http.home_upkeep import UpkeepTerms
 from roost.http.homes import Homes
 from roost.http.managed_cells import ManagedDesk
 from roost.http.serving import listen_tcp, serving
@@ -151,8 +152,11 @@ class Parts:
             policies=self.policies,
             log_limits=SegmentLimits(quota_bytes=settings.log_quota_mb * 2**20),
             events=Terms(settings.events_retention_days, settings.events_ask_first),
+            upkeep=UpkeepTerms(settings.retention_days, settings.log_keep_mb * 2**20),
         )
-        opener = HomeOpener(self.data_dir / "homes", terms, desk.connected, on_applied, time.time)
+        opener = HomeOpener(
+            self.data_dir / "homes", terms, desk.connected, on_applied, time.time, desk.view
+        )
         return Homes(opener.open, time.time, settings.homes_open_max)
 
     def terms(self) -> AttachTerms:

@@ -52,11 +52,6 @@ def people_key(master_key: bytes) -> bytes:
     return HKDF(SHA256(), 32, _SALT, b"people").derive(master_key)
 
 
-def live_key(master_key: bytes, tenant_id: TenantId) -> bytes:
-    """What the tokens of a tenant's live view are sealed with."""
-    return HKDF(SHA256(), 32, _SALT, b"live\0" + tenant_id.encode()).derive(master_key)
-
-
 def load_or_create_master_key(path: Path) -> bytes:
     """The installation's 32 bytes, made at the first call.
 

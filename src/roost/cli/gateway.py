@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from roost.cli.loop import run
 from roost.errors import ConfigError
 from roost.http.serving import QuietServer
 from roost.settings import Settings, load_settings
@@ -25,7 +26,7 @@ def gateway() -> None:
     settings = load_settings()
     if findings := [*taken_port(settings)]:
         raise ConfigError(findings)
-    asyncio.run(_serve(settings))
+    run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from roost.http import messages as m
 
 app = typer.Typer(no_args_is_help=True)
 PAGE = 1_000
+LOOK_S = 1.0
 
 
 @app.command()
@@ -68,3 +69,26 @@ def retry(
     question = m.Retry(tenant, ids or [])
     said = with_keeper(lambda keeper: keeper.ask("ingest/retry", m.Retried, question, 120))
     out.print(f"{said.count} spans are sent again.", markup=False)
+
+
+@app.command()
+def rebuild(tenant: Tenant) -> None:
+    """Build a tenant's index anew, from its log and Phoenix. The old one answers meanwhile."""
+    state = _ask_rebuild(tenant, start=True)
+    told = ""
+    while not state.over:
+        line = f"{state.phase}: {state.done} of {state.total} records"
+        if line != told:
+            out.print(line, markup=False)
+        told = line
+        time.sleep(LOOK_S)
+        state = _ask_rebuild(tenant)
+    if state.fault:
+        out.print(f"The old index stays: {state.fault}", markup=False)
+        raise typer.Exit(1)
+    out.print(f"Done. {state.note}".strip(), markup=False)
+
+
+def _ask_rebuild(tenant: str, *, start: bool = False) -> m.Rebuilding:
+    question = m.Rebuild(tenant, start)
+    return with_keeper(lambda keeper: keeper.ask("ingest/rebuild", m.Rebuilding, question, 120))

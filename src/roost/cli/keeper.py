@@ -1,12 +1,12 @@
 """`roost keeper`: the process that holds the data directory and runs the cells."""
 
-import asyncio
 import logging
 import sys
 from typing import Annotated
 
 import typer
 
+from roost.cli.loop import run
 from roost.settings import load_settings, settings_from_json
 
 
@@ -22,4 +22,4 @@ def keeper(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     settings = settings_from_json(sys.stdin.readline()) if settings_from_stdin else load_settings()
-    asyncio.run(run_keeper(settings, auto=auto, child=child))
+    run(run_keeper(settings, auto=auto, child=child))

@@ -15,6 +15,7 @@ from roost.cli.child import keeper_child
 from roost.cli.console import err, out
 from roost.cli.gateway import server_config, stop_on_signals, taken_port
 from roost.cli.link import new_link
+from roost.cli.loop import run
 from roost.cli.snippet import first_trace
 from roost.errors import ConfigError, RoostError
 from roost.http import messages as m
@@ -34,7 +35,7 @@ def up() -> None:
     findings = [*taken_port(settings), *_missing_phoenix()]
     if findings:
         raise ConfigError(findings)
-    asyncio.run(run_all(settings))
+    run(run_all(settings))
 
 
 async def run_all(settings: Settings) -> None:

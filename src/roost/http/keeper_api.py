@@ -9,7 +9,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from roost.cells.ledger import Node
-from roost.errors import BadRequest, NotSignedIn
+from roost.errors import BadRequest, NotSignedIn, Unavailable
 from roost.http import messages as m
 from roost.http.broadcast import Broadcast
 from roost.http.erase import Eraser
@@ -23,6 +23,13 @@ from roost.policy.erasures import Erased, Erasure
 from roost.storage.control import Control
 from roost.storage.progress import Parked
 from roost.storage.sessions import Session
+
+
+class LiveFeeds(Protocol):
+    """`live.outlet.Outlet`."""
+
+    def end(self, tenant_id: TenantId) -> None: ...
+    def close(self) -> None: ...
 
 
 class CellDesk(Protocol):
@@ -57,6 +64,12 @@ class KeeperApi:
     retire_now: Callable[[], bool]
     believed_keys: IdentityCache
     """Keys that were proved over gRPC."""
+    live: LiveFeeds
+
+    def end_streams(self) -> None:
+        """What has no end by itself would keep the socket from closing."""
+        self.broadcast.close()
+        self.live.close()
 
     async def status(self) -> m.Status:
         return self.status_now()
@@ -156,6 +169,7 @@ class KeeperApi:
         return m.Done()
 
     async def finish_deleting(self, tenant_id: TenantId) -> None:
+        self.live.end(tenant_id)
         await self.homes.remove(tenant_id)
         await self.cells.remove(tenant_id)
         await self.control.tenants.forget(tenant_id)
@@ -245,6 +259,13 @@ class KeeperApi:
 
     async def ingest_retry(self, retry: m.Retry) -> m.Retried:
         return m.Retried(await (await self._home(retry.tenant)).retry(retry.ids))
+
+    async def ingest_rebuild(self, rebuild: m.Rebuild) -> m.Rebuilding:
+        """It goes on in the keeper; how far it is, whoever asks again is told."""
+        rebuilder = (await self._home(rebuild.tenant)).rebuilder
+        if rebuilder is None:
+            raise Unavailable("The home of this tenant is not open yet. Try again in a moment.")
+        return rebuilder.start() if rebuild.start else rebuilder.state()
 
     async def _home(self, slug: str) -> Home:
         return await self.homes.of(await self.control.tenants.by_slug(slug))

@@ -182,6 +182,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Changed traces that a live watcher may be behind before some are dropped.",
     )
+    live_watchers_max: int = Field(
+        default=2000, ge=1, description="Live watchers of one gateway process."
+    )
     events_retention_days: int | None = Field(
         default=None,
         ge=1,
@@ -213,7 +216,15 @@ class Settings(BaseSettings):
     log_keep_mb: int = Field(
         default=1024,
         ge=64,
-        description="How much of a tenant's log is kept once Phoenix has it.",
+        description="How much of a tenant's log is kept once Phoenix has it. Where "
+        "`forward_policy` keeps spans from Phoenix, the log keeps everything until "
+        "`retention_days` have passed.",
+    )
+    retention_days: int = Field(
+        default=0,
+        ge=0,
+        description="Traces that began earlier are deleted from index, log and Phoenix; 0 keeps "
+        "them for ever.",
     )
     homes_open_max: int = Field(
         default=64, ge=1, description="Homes that are kept open though nobody uses them."
