@@ -15,7 +15,9 @@ from tests.ingest.spans import group, request
 from roost.cells.ledger import SqliteLedger
 from roost.cells.ledger_view import CellView, file_view
 from roost.homes import HomeOpener, HomeTerms
+from roost.http.background import beside
 from roost.http.home import Home
+from roost.http.rebuild import Rebuilder
 from roost.http.reconcile import Reconciler
 from roost.index.rows import Applied, TraceRow
 from roost.index.traces import rows_of
@@ -88,6 +90,7 @@ class World:
     file: PhoenixFile
     cell: FileCell
     reconciler: Reconciler
+    rebuilder: Rebuilder
     told: list[Applied]
     now: float = 1_790_000_000.0
     awake: bool = True
@@ -172,5 +175,11 @@ async def world(
             policies or {},
             lambda: made[0].now,
         )
-        made.append(World(home, file, cell, reconciler, told))
-        yield made[0]
+        marks = Marks(home.progress.engine)
+        directory = path / ACME.id
+        rebuilder = Rebuilder(
+            home, directory, marks, lambda: connect(ACME), lambda: made[0].view(), reconciler
+        )
+        made.append(World(home, file, cell, reconciler, rebuilder, told))
+        async with beside(rebuilder.run()):
+            yield made[0]

@@ -42,7 +42,8 @@ async def test_what_the_log_brings_is_the_logs(tmp_path: Path) -> None:
     async with world(tmp_path) as one:
         await one.take(span(1, 1))
         await one.look()
-        found = await one.home.index.read(lambda db: places.earlier(db, (1).to_bytes(16), Position(9)))
+        end = Position(9)
+        found = await one.home.index.read(lambda db: places.earlier(db, (1).to_bytes(16), end))
         assert found == [(1, 0)]
 
 

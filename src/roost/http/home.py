@@ -8,6 +8,7 @@ import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -29,6 +30,15 @@ ARRIVAL_S = 15.0
 ERASING_S = 60.0
 
 
+class Rebuilds(Protocol):
+    """Builds the home's index anew."""
+
+    def start(self) -> m.Rebuilding:
+        """Begins, unless it is under way."""
+
+    def state(self) -> m.Rebuilding: ...
+
+
 @dataclass(slots=True)
 class Home:
     tenant: Tenant
@@ -43,6 +53,7 @@ class Home:
     """The cell has changed behind the log: whoever reconciles clears it."""
     look_fault: str = ""
     """Why nothing is learnt from the cell just now; "" while it is."""
+    rebuilder: Rebuilds | None = None
 
     async def append(self, kind: Kind, bodies: Sequence[bytes]) -> Position:
         """Durable once this returns."""

@@ -34,6 +34,7 @@ class IndexDesk:
     """Told of each step, in order, before the next one begins."""
     _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _is_closed: bool = False
 
     @property
     def cursor(self) -> Position:
@@ -60,6 +61,29 @@ class IndexDesk:
             applied = await loop.run_in_executor(self.thread, self.index.amend, act)
             if applied.changes:
                 await self.on_applied(applied)
+
+    async def catch_up(self) -> None:
+        """To the end of the log, while nobody runs it."""
+        loop = asyncio.get_running_loop()
+        while records := await self.log.read(self.cursor, READ_BYTES):
+            await loop.run_in_executor(self.thread, self.index.apply, records)
+
+    async def give_way_to(self, built: "IndexDesk", reopened: Callable[[], Index]) -> None:
+        """The index that was built beside takes the place of this one's, between two steps:
+        closed there, `reopened` here."""
+        async with self._turn:
+            await built.catch_up()
+            await built.aclose()
+            loop = asyncio.get_running_loop()
+            old, self.index = self.index, await loop.run_in_executor(self.thread, reopened)
+        await asyncio.to_thread(old.close)
+
+    async def aclose(self) -> None:
+        """Whoever still asks is waited for."""
+        if not self._is_closed:
+            self._is_closed = True
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self.thread, self.index.close)
 
     async def sweep(self) -> None:
         loop = asyncio.get_running_loop()

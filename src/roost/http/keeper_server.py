@@ -55,6 +55,7 @@ def operations(api: KeeperApi) -> Mapping[str, Operation]:
         "ingest/status": (None, api.ingest_status),
         "ingest/parked": (m.ParkedQuery, api.ingest_parked),
         "ingest/retry": (m.Retry, api.ingest_retry),
+        "ingest/rebuild": (m.Rebuild, api.ingest_rebuild),
     }
 
 

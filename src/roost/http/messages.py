@@ -252,6 +252,25 @@ class Retried(Struct, frozen=True):
     count: int
 
 
+class Rebuild(Struct, frozen=True):
+    """Build the tenant's index anew; without `start` only say how far that is."""
+
+    tenant: str
+    start: bool = False
+
+
+class Rebuilding(Struct, frozen=True):
+    """`done` of `total` records are read. `note` is what could not be had, `fault` why it failed:
+    the old index stays then."""
+
+    phase: str
+    done: int
+    total: int
+    over: bool = False
+    note: str = ""
+    fault: str = ""
+
+
 class CellsUsed(Struct, frozen=True):
     """Ids of tenants whose cells a gateway uses, or has used since it last said so."""
 

@@ -17,6 +17,7 @@ from roost.cells.ledger_identity import CellIdentity
 from roost.cells.ledger_view import CellView
 from roost.errors import Unavailable
 from roost.http.home import Home
+from roost.http.index_desk import IndexDesk
 from roost.http.reconcile_annotations import AnnotationReading
 from roost.http.reconcile_spans import SpanReading
 from roost.http.reconcile_traces import SLICES_A_LOOK, TraceWalk
@@ -109,6 +110,16 @@ class Reconciler:
             slices = SLICES_A_LOOK if view.annotations is not None else SLICES_BY_API
             await self.traces.look(view.ledger, lambda: self._is_same(view), slices)
         return is_whole
+
+    async def read_into(self, index: IndexDesk, view: CellView) -> None:
+        """All that the cell has and the log has not, into an index that is built beside."""
+        home = self.home
+        spans = SpanReading(index, home.log)
+        while not await spans.look(view.spans):
+            pass
+        if view.annotations is not None:
+            reading = AnnotationReading(index, home.log, home.forward, home.progress)
+            await reading.look(view.annotations)
 
     async def accept(self) -> None:
         """The cell's database, whichever it is, is the tenant's from now on."""
