@@ -135,7 +135,8 @@ class _Answering:
     async def _window(self) -> Window:
         home = await self.desk.home_of(self.ask.tenant_id)
         forwarding = Forwarding(home.forward.cursor, self.desk.policies)
-        looking = Looking(home.index.index.queries, self.ask.sight, forwarding)
+        mark = blake2b(self.ask.tenant_id.encode(), digest_size=6).hexdigest()
+        looking = Looking(mark, home.index.index.queries, self.ask.sight, forwarding)
         from_cell = partial(self.desk.spans_of_cell, home.tenant)
         return Window(looking, Bodies(home.log.get, from_cell, self.apart))
 

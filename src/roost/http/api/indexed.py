@@ -9,6 +9,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from roost.errors import BadRequest
 from roost.http import api_messages as q
 from roost.http.api import rows, shapes
 from roost.http.api.fields import refuse_hidden_filters
@@ -23,8 +24,10 @@ _FIRST, _LAST = Sort(SortBy.START, descending=False), Sort(SortBy.START)
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """One caller before one home's index."""
+    """One caller before one home's index. `mark` is the home's own: it stands in front of each
+    cursor, so that none goes on elsewhere."""
 
+    mark: str
     queries: Queries
     sight: q.Sight
     forwarding: Forwarding
@@ -60,6 +63,21 @@ class Looking:
         refuse_hidden_filters(self.sight, wanted)
         return self.queries.traces(self.viewer, wanted, sort, after=cursor, limit=limit)
 
+    def _own(self, cursor: str | None) -> str | None:
+        """The index's own, of what was handed out here. BadRequest where it is another home's."""
+        if cursor is None:
+            return None
+        mark, _, own = cursor.partition(".")
+        if mark != self.mark:
+            raise BadRequest(
+                "The cursor belongs to another query. Ask without one, and use the `next` of its "
+                "answer."
+            )
+        return own
+
+    def _handed_out(self, own: str | None) -> str | None:
+        return None if own is None else f"{self.mark}.{own}"
+
     def places(self, trace_id: str, limit: int) -> Sequence[SpanPlace]:
         return self.queries.places(self.viewer, trace_id, limit)
 
@@ -73,8 +91,8 @@ class Looking:
             wanted, sort = TraceFilter(session=question.session), _FIRST
         else:
             wanted, sort = question.wanted, question.sort
-        page = self.page(wanted, sort, question.cursor, question.limit)
-        return shapes.Traces([self.shown(one) for one in page.rows], page.next)
+        page = self.page(wanted, sort, self._own(question.cursor), question.limit)
+        return shapes.Traces([self.shown(one) for one in page.rows], self._handed_out(page.next))
 
     def _summary(self, question: q.TraceCount | q.TraceFacets | q.Histogram) -> Struct:
         wanted = question.wanted
@@ -100,9 +118,10 @@ class Looking:
         if isinstance(question, q.OneSession):
             return self._session(self.queries.session(self.viewer, question.session))
         page = self.queries.sessions(
-            self.viewer, question.wanted, after=question.cursor, limit=question.limit
+            self.viewer, question.wanted, after=self._own(question.cursor), limit=question.limit
         )
-        return shapes.Sessions([self._session(one) for one in page.rows], page.next)
+        shown = [self._session(one) for one in page.rows]
+        return shapes.Sessions(shown, self._handed_out(page.next))
 
     def _session(self, row: SessionRow) -> shapes.Session:
         return rows.session(row, self.sight, self._ends)

@@ -100,7 +100,7 @@ def time_us() -> Kind[int]:
     [1790000000000000, 1790000000000000]
     """
     schema = {
-        "oneOf": [
+        "anyOf": [
             {"type": "string", "format": "date-time"},
             {"type": "string", "format": "date"},
             {"type": "number", "minimum": 0},

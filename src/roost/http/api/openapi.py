@@ -17,6 +17,7 @@ import msgspec
 from roost.http.api import shapes
 from roost.http.api.given import Parameter
 from roost.http.api.lines import MEDIA_TYPES
+from roost.http.api.parameters import TRACE_FILTER
 from roost.http.api.table import ROWS, Row
 
 OPENAPI = "openapi.json"
@@ -77,7 +78,11 @@ def document(base: str = BASE) -> Json:
         ],
         "security": [{"key": []}, {"session": []}],
         "paths": paths,
-        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
+        "components": {
+            "schemas": _schemas(),
+            "parameters": {one.name: _parameter(one) for one in TRACE_FILTER},
+            "securitySchemes": _SECURITY,
+        },
     }
 
 
@@ -98,7 +103,7 @@ def _operation(row: Row) -> Json:
         "summary": row.summary,
         "description": f"Needs the role {row.needs.label.replace('_', ' ')}, or a higher one.",
         "tags": [row.path.partition("/")[0]],
-        "parameters": [*_path_parameters(row), *map(_parameter, row.parameters)],
+        "parameters": [*_path_parameters(row), *map(_placed, row.parameters)],
         "responses": {"200": _answer(row), **_refusals(row)},
     }
     if row.revalidated:
@@ -144,6 +149,13 @@ def _path_parameters(row: Row) -> Iterator[Json]:
         }
 
 
+def _placed(parameter: Parameter[object]) -> Json:
+    """The filters of traces stand in one place."""
+    if parameter in TRACE_FILTER:
+        return {"$ref": f"#/components/parameters/{parameter.name}"}
+    return _parameter(parameter)
+
+
 def _parameter(parameter: Parameter[object]) -> Json:
     default = "" if parameter.default is None else f" Default: {parameter.default}."
     found: Json = {
@@ -168,6 +180,8 @@ def _example(parameter: Parameter[object]) -> object:
             return text.split(",")
         case "integer" | "number" | "boolean":
             return msgspec.json.decode(text)
+        case None if text.isdecimal():
+            return int(text)
         case _:
             return text
 
@@ -204,7 +218,14 @@ def _schemas() -> Json:
     kinds.update(kind for row in ROWS for kind in (row.answer, row.body) if kind is not None)
     named = sorted(kinds, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(named, schema_hook=_anything, ref_template=_REF)
-    return {name: components[name] for name in sorted(components)}
+    return {name: _in_one_line(components[name]) for name in sorted(components)}
+
+
+def _in_one_line(schema: Json) -> Json:
+    """A docstring's lines are as long as the source wants them."""
+    if "description" in schema:
+        schema["description"] = " ".join(schema["description"].split())
+    return schema
 
 
 def _anything(kind: type) -> Json:

@@ -6,7 +6,7 @@ fails while one is stale.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec import Struct
 from roost.http.api import kinds
 from roost.http.api.given import Parameter
 from roost.http.api.openapi import OPENAPI, document
+from roost.http.api.parameters import TRACE_FILTER
 from roost.http.api.table import ROWS, Row
 
 _INTRO = """\
@@ -76,7 +77,12 @@ def pages() -> dict[str, str]:
 
 
 def _page() -> str:
-    parts = [_INTRO + "## Calls\n", *(_call(row) for row in ROWS), "## Answers\n"]
+    filters = [
+        "## Filters\n",
+        "What lists of traces and all beside them take.\n",
+        *_table(TRACE_FILTER),
+    ]
+    parts = [_INTRO, *filters, "## Calls\n", *(_call(row) for row in ROWS), "## Answers\n"]
     return "\n".join((*parts, *_shapes()))
 
 
@@ -89,11 +95,19 @@ def _call(row: Row) -> str:
     ]
     if row.body is not None:
         lines.append(f"Takes {_link(row.body)}.\n")
-    if row.parameters:
-        lines += ["| parameter | takes | what it is |", "|---|---|---|"]
-        lines += map(_parameter, row.parameters)
-        lines.append("")
+    own = list(row.parameters)
+    if row.parameters[: len(TRACE_FILTER)] == TRACE_FILTER:
+        lines.append("Takes every [filter](#filters).\n")
+        own = own[len(TRACE_FILTER) :]
+    lines += _table(own)
     return "\n".join(lines)
+
+
+def _table(parameters: Sequence[Parameter[object]]) -> list[str]:
+    if not parameters:
+        return []
+    head = ["| parameter | takes | what it is |", "|---|---|---|"]
+    return [*head, *map(_parameter, parameters), ""]
 
 
 def _parameter(one: Parameter[object]) -> str:
@@ -104,7 +118,7 @@ def _parameter(one: Parameter[object]) -> str:
 
 def _takes(kind: kinds.Kind[object]) -> str:
     schema = kind.schema
-    if "oneOf" in schema:
+    if "anyOf" in schema:
         return "time"
     match schema.get("type"):
         case "boolean":
@@ -130,7 +144,7 @@ def _shapes() -> Iterator[str]:
     for name, schema in components.items():
         yield f"### {name}\n"
         if "description" in schema:
-            yield schema["description"].replace("\n", " ") + "\n"
+            yield f"{schema['description']}\n"
         if "enum" in schema:
             yield ", ".join(f"`{one}`" for one in schema["enum"]) + ".\n"
         if "properties" in schema:

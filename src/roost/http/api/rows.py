@@ -145,10 +145,11 @@ def annotation(row: AnnotationRow) -> shapes.Annotation:
 
 
 def is_seen(row: AnnotationRow, sight: Sight) -> bool:
-    """An end user sees their own, and those of others where they are open."""
-    if isinstance(sight, Own) and row.subject == sight.subject:
+    """An end user sees their own, and those of others where they are open; but a session may be
+    of several users, and what was said of it with it."""
+    if not isinstance(sight, Own) or row.subject == sight.subject:
         return True
-    return not hides(sight, _ANNOTATIONS)
+    return row.of != "session" and not hides(sight, _ANNOTATIONS)
 
 
 def usage_group(group: UsageGroup) -> shapes.UsageGroup:
