@@ -27,7 +27,7 @@ from roost.http.api.lines import MEDIA_TYPES
 from roost.http.api.rows import Forwarding
 from roost.http.api.turns import Apart, Turns
 from roost.http.home import Home
-from roost.index.rows import SpanPlace, TraceRow
+from roost.index.rows import TraceRow
 from roost.model import Tenant
 from roost.policy.forwarding import ForwardPolicy
 from roost.storage.progress import Parked
@@ -90,8 +90,7 @@ class _Answering:
     async def _revalidated(self, question: q.Tree | q.SpanBody) -> Answered:
         """304 where the caller holds what has not changed."""
         window = await self._window()
-        looking = window.looking
-        row = await self.apart(partial(looking.queries.trace, looking.viewer, question.trace_id))
+        row = await self.apart(partial(window.looking.row, question.trace_id))
         etag = self._etag(row)
         if etag in self.ask.known or "*" in self.ask.known:
             return Answered(etag=etag, status=304)
@@ -102,17 +101,13 @@ class _Answering:
 
     async def _value(self, question: q.SpanValue) -> Answered:
         window = await self._window()
-        looking = window.looking
-        row = await self.apart(partial(looking.queries.trace, looking.viewer, question.trace_id))
+        row = await self.apart(partial(window.looking.row, question.trace_id))
         body = await self._body(window, question.span_id, row)
         return await self._encoded_by(partial(_part, body, question))
 
     async def _body(self, window: Window, span_id: str, row: TraceRow) -> Body:
-        looking = window.looking
-        place: SpanPlace = await self.apart(
-            partial(looking.queries.place, looking.viewer, row.trace_id, span_id)
-        )
-        return Body(await window.bodies.one(place, row.project), looking.sight)
+        place = await self.apart(partial(window.looking.place, row.trace_id, span_id))
+        return Body(await window.bodies.one(place, row.project), window.looking.sight)
 
     async def _indexed(self, question: q.Indexed, etag: str = "") -> Answered:
         looking = (await self._window()).looking
@@ -136,7 +131,7 @@ class _Answering:
         home = await self.desk.home_of(self.ask.tenant_id)
         forwarding = Forwarding(home.forward.cursor, self.desk.policies)
         mark = blake2b(self.ask.tenant_id.encode(), digest_size=6).hexdigest()
-        looking = Looking(mark, home.index.index.queries, self.ask.sight, forwarding)
+        looking = Looking(mark, lambda: home.index.index.queries, self.ask.sight, forwarding)
         from_cell = partial(self.desk.spans_of_cell, home.tenant)
         return Window(looking, Bodies(home.log.get, from_cell, self.apart))
 

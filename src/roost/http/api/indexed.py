@@ -3,7 +3,7 @@
 Rule: each question is asked with the caller's own viewer; what comes back is shown by their sight.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -25,12 +25,17 @@ _FIRST, _LAST = Sort(SortBy.START, descending=False), Sort(SortBy.START)
 @dataclass(frozen=True, slots=True)
 class Looking:
     """One caller before one home's index. `mark` is the home's own: it stands in front of each
-    cursor, so that none goes on elsewhere."""
+    cursor, so that none goes on elsewhere. `current` gives the index that stands now: another may
+    take its place at any time."""
 
     mark: str
-    queries: Queries
+    current: Callable[[], Queries]
     sight: q.Sight
     forwarding: Forwarding
+
+    @property
+    def queries(self) -> Queries:
+        return self.current()
 
     @property
     def viewer(self) -> Viewer:
@@ -77,6 +82,12 @@ class Looking:
 
     def _handed_out(self, own: str | None) -> str | None:
         return None if own is None else f"{self.mark}.{own}"
+
+    def row(self, trace_id: str) -> TraceRow:
+        return self.queries.trace(self.viewer, trace_id)
+
+    def place(self, trace_id: str, span_id: str) -> SpanPlace:
+        return self.queries.place(self.viewer, trace_id, span_id)
 
     def places(self, trace_id: str, limit: int) -> Sequence[SpanPlace]:
         return self.queries.places(self.viewer, trace_id, limit)
