@@ -24,8 +24,9 @@ _QUERY = "gen_ai.retrieval.query.text"
 _DOCUMENTS = "gen_ai.retrieval.documents"
 _DIMENSIONS = "gen_ai.embeddings.dimension.count"
 
-_COPIED = {
-    "gen_ai.conversation.id": "session.id",
+_CONVERSATION = "gen_ai.conversation.id"
+
+_COUNTS = {
     "gen_ai.usage.input_tokens": "llm.token_count.prompt",
     "gen_ai.usage.output_tokens": "llm.token_count.completion",
     "gen_ai.usage.cache_read.input_tokens": "llm.token_count.prompt_details.cache_read",
@@ -65,7 +66,8 @@ _OPENINFERENCE_PROVIDER: Mapping[str, str] = MappingProxyType(
     }
 )
 
-KEYS = frozenset(_COPIED) | {
+KEYS = frozenset(_COUNTS) | {
+    _CONVERSATION,
     _OPERATION, _PROVIDER, _SYSTEM, _MODEL, _TOOL_NAME, _TOOL_CALL, _TOOL_RESULT, _QUERY,
     _DOCUMENTS, _DIMENSIONS, INPUT_MESSAGES, OUTPUT_MESSAGES,
 }  # fmt: skip
@@ -79,9 +81,11 @@ def fill(found: MutableMapping[str, Value]) -> None:
     kind = _kind_of(found)
     if kind is not None:
         found.setdefault("openinference.span.kind", kind)
-    for key, name in _COPIED.items():
-        if found.get(key) is not None:
-            found.setdefault(name, found[key])
+    for key, name in _COUNTS.items():
+        if (count := _whole(found.get(key))) is not None:
+            found.setdefault(name, count)
+    if (session := found.get(_CONVERSATION)) is not None:
+        found.setdefault("session.id", session)
     if (model := found.get(_MODEL)) is not None:
         found.setdefault("embedding.model_name" if kind == "EMBEDDING" else "llm.model_name", model)
     if (provider := found.get(_PROVIDER) or str(found.get(_SYSTEM) or "").lower()) != "":
@@ -90,6 +94,19 @@ def fill(found: MutableMapping[str, Value]) -> None:
         found.setdefault("input.value", found[_QUERY])
     if kind == "TOOL" and found.get(_TOOL_RESULT) is not None:
         found.setdefault("output.value", found[_TOOL_RESULT])
+
+
+def _whole(value: Value) -> int | None:
+    """
+    >>> _whole("12"), _whole(12.0), _whole(12.5), _whole("x"), _whole(True)
+    (12, 12, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        return int(value) if not isinstance(value, float) or value.is_integer() else None
+    except ValueError:
+        return None
 
 
 def _kind_of(found: Mapping[str, Value]) -> str | None:
