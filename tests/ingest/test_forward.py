@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -142,6 +142,8 @@ async def test_what_is_taken_is_stored_in_order(home: Home) -> None:
 
 async def test_no_more_than_the_pace_allows_is_in_the_cell_s_memory(home: Home) -> None:
     home.cell.a_look = 7
+    # What is sent again is there twice.
+    home.forward.pace = replace(QUICK, overtaken_s=PATIENCE_S, stalled_s=PATIENCE_S)
     await home.take(*(batch(*(f"{n}-{i}" for i in range(20)), trace=n + 1) for n in range(20)))
     await home.settled()
     assert len(home.cell.names) == 400
@@ -222,6 +224,36 @@ async def test_a_span_that_is_stored_the_second_time_is_not_parked(home: Home) -
     home.cell.swallows = ()
     await home.settled()
     assert (sorted(home.cell.names), await home.parked()) == (["a", "b", "c"], {})
+
+
+async def test_sending_again_to_a_busy_cell_does_not_count(home: Home) -> None:
+    home.cell.swallows = {"b"}
+    await home.take(batch(*"abc"))
+    await until(lambda: home.cell.posts == 1, "it was accepted")
+    home.cell.statuses, home.cell.swallows = [503] * (2 * QUICK.tries), ()
+    await home.settled()
+    assert (sorted(home.cell.names), await home.parked()) == (["a", "b", "c"], {})
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 408])
+async def test_an_answer_that_is_not_about_the_spans_parks_none(home: Home, status: int) -> None:
+    home.cell.statuses = [status] * 3
+    await home.take(batch("a", "b"))
+    await until(lambda: str(status) in home.forward.fault, "the fault was told")
+    await home.settled()
+    assert (home.cell.names, await home.parked()) == (["a", "b"], {})
+
+
+async def test_a_cell_that_is_busy_after_it_has_died_is_no_proof_against_a_span(home: Home) -> None:
+    def die_twice() -> None:
+        if home.cell.lives < QUICK.deaths:
+            home.cell.kill()
+            home.cell.statuses = [503] * (QUICK.busy_tries * (QUICK.tries + 1))
+
+    home.cell.on_look = die_twice
+    await home.take(batch("a"))
+    await home.settled()
+    assert (home.cell.names, await home.parked()) == (["a"], {})
 
 
 async def test_a_span_that_ends_the_cell_is_found_and_parked(home: Home) -> None:

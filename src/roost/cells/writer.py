@@ -90,6 +90,8 @@ class CellWriter:
     async def _send(
         self, method: str, path: str, token: str, body: bytes = b"", kind: str = JSON_TYPE
     ) -> int:
+        if self.client.session.closed:
+            raise Unavailable(_SILENT, reason="the cell ended", retry_after_s=1)
         headers = {"authorization": f"Bearer {token}", "content-type": kind}
         url = URL(self.client.address + path, encoded=True)
         try:

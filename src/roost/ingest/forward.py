@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from roost.errors import Unavailable
 from roost.ingest.batch import Batch, halves, only, singles
+from roost.ingest.doubt import Doubt
 from roost.ingest.selection import Selection
 from roost.ingest.window import Place, Waiting, Window
 from roost.log.base import BEGINNING, Kind, Log, Position, Record
@@ -25,6 +26,8 @@ from roost.storage.progress import Parking, Progress, Settled
 NOT_STORED = "Phoenix accepts this span and does not store it; the cell's log may say why"
 OTHER_TRACE = "Phoenix holds this span's id under another trace, and keeps the first"
 KILLS = "each time the cell was given this span, it ended"
+_NOT_OF_SPANS = frozenset({401, 403, 404, 405, 407, 408})
+"""Answers that any batch would get: the way into the cell is wrong, not what is sent."""
 
 
 class Cell(Protocol):
@@ -65,18 +68,6 @@ class Pace:
     busy_tries: int = 30
 
 
-@dataclass(slots=True)
-class Doubt:
-    """What is remembered from one connection to the next: how often the cell ended without any
-    progress, and which single span it had been given then."""
-
-    deaths: int = 0
-    suspects: dict[bytes, int] = field(default_factory=dict)
-
-    def is_careful(self, pace: Pace) -> bool:
-        return self.deaths >= pace.deaths
-
-
 Connect = Callable[[], AbstractAsyncContextManager[Cell]]
 """Wakes the cell and keeps it awake until the block ends. Unavailable where it cannot."""
 
@@ -97,7 +88,10 @@ class Forward:
     cursor: Position = BEGINNING
     """Every record up to it is settled."""
     _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _doubt: Doubt = field(default_factory=Doubt)
+    _doubt: Doubt = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._doubt = Doubt(self.pace.deaths)
 
     async def run(self) -> None:
         """For ever: whenever the log holds more than the cell."""
@@ -128,9 +122,11 @@ class Forward:
             await drain.run()
         except Unavailable:
             # Progress has reset the count.
-            self._doubt.deaths += not cell.is_current
+            if not cell.is_current:
+                self._doubt.died()
             raise
         finally:
+            self._doubt.give([])
             self.unconfirmed = 0
 
 
@@ -153,7 +149,7 @@ class _Drain:
 
     @property
     def room(self) -> int:
-        limit = 1 if self.doubt.is_careful(self.pace) else self.pace.unconfirmed_max
+        limit = 1 if self.doubt.is_careful else self.pace.unconfirmed_max
         return limit - len(self.window)
 
     async def run(self) -> None:
@@ -197,7 +193,7 @@ class _Drain:
         self.skipped += selection.skipped
         self.deleted += selection.deleted
         for batch in selection.batches:
-            for part in singles(batch) if self.doubt.is_careful(self.pace) else [batch]:
+            for part in singles(batch) if self.doubt.is_careful else [batch]:
                 await self._send(part)
 
     async def _send(self, batch: Batch) -> None:
@@ -214,12 +210,13 @@ class _Drain:
 
     async def _post(self, batch: Batch) -> str:
         """ "" once the cell has accepted it, else why it never will."""
-        if self._is_deadly(batch):
+        span_ids = [place.span_id for place in batch.places]
+        if self.doubt.is_deadly(span_ids, self.pace.tries):
             return KILLS
-        self._suspect(batch)
+        self.doubt.give(span_ids)
         status = 0
         for _ in range(self.pace.busy_tries):
-            status = await self.cell.post(batch.payload)
+            status = await self._posted(batch.payload)
             if status < 300:
                 return ""
             if status < 500 and status != 429:
@@ -227,20 +224,14 @@ class _Drain:
             await self._wait(self.pace.busy_s)
             await self._confirm()
         if status in (429, 503):
-            raise Unavailable(reason=f"the cell is busy: {status}")
+            raise Unavailable(reason=f"the cell is busy: {status}", retry_after_s=0)
         return f"Phoenix failed at it with {status}, {self.pace.busy_tries} times"
 
-    def _is_deadly(self, batch: Batch) -> bool:
-        suspects = self.doubt.suspects
-        return (
-            len(batch.places) == 1 and suspects.get(batch.places[0].span_id, 0) >= self.pace.tries
-        )
-
-    def _suspect(self, batch: Batch) -> None:
-        """While careful: should the cell end now, it was this one."""
-        if self.doubt.is_careful(self.pace) and len(batch.places) == 1:
-            span_id = batch.places[0].span_id
-            self.doubt.suspects[span_id] = self.doubt.suspects.get(span_id, 0) + 1
+    async def _posted(self, payload: bytes) -> int:
+        status = await self.cell.post(payload)
+        if status in _NOT_OF_SPANS:
+            raise Unavailable(reason=f"the cell answers {status}", retry_after_s=0)
+        return status
 
     async def _until_empty(self) -> None:
         while len(self.window):
@@ -256,8 +247,7 @@ class _Drain:
         found = await self.cell.stored([one.place.span_id for one in asked])
         confirmed, clashes = self.window.stored(found)
         self.confirmed += confirmed
-        for span_id in found:
-            self.doubt.suspects.pop(span_id, None)
+        self.doubt.clear(found)
         self._park(clashes, OTHER_TRACE)
         await self._send_lost(asked)
         await self._settle()
@@ -282,8 +272,9 @@ class _Drain:
         for position, some in by_position.items():
             ordinals = {one.place.ordinal for one in some}
             request = ExportTraceServiceRequest.FromString(records[position].body)
-            await self.cell.post(only(request, ordinals).SerializeToString())
-            self.window.again(some, now)
+            status = await self._posted(only(request, ordinals).SerializeToString())
+            # A cell that was busy has not had them.
+            self.window.again(some, now, counts=status < 500 and status != 429)
 
     def _park(self, places: Collection[Place], reason: str) -> None:
         self.parkings += [
@@ -300,7 +291,7 @@ class _Drain:
         self.confirmed = self.skipped = self.deleted = 0
         self.parkings = []
         if cursor > before:
-            self.doubt.deaths = 0
+            self.doubt.progressed()
             await self.forward.move(cursor)
 
     async def _wait(self, seconds: float) -> None:

@@ -113,12 +113,12 @@ class Window:
             )
         ]
 
-    def again(self, waiting: Iterable[Waiting], now: float) -> None:
-        """They were sent once more."""
+    def again(self, waiting: Iterable[Waiting], now: float, *, counts: bool) -> None:
+        """They were sent once more; where that does not count, to a cell that did not take them."""
         for one in waiting:
             del self._waiting[one.place.span_id]
             self._number += 1
-            one.number, one.sent_at, one.tries = self._number, now, one.tries + 1
+            one.number, one.sent_at, one.tries = self._number, now, one.tries + counts
             self._waiting[one.place.span_id] = one
 
     def give_up(self, one: Waiting) -> list[Place]:
