@@ -10,6 +10,7 @@ import secrets
 from pathlib import Path
 
 import uvicorn
+from examples.demo.ask import asking
 from examples.demo.host import BASE, PEOPLE, create_app
 from examples.demo.replay import replay
 from pydantic import SecretStr
@@ -45,7 +46,10 @@ def main() -> None:
 
 async def run(settings: Settings, secret: str) -> None:
     """Until Ctrl-C."""
-    app = create_app(Roost(settings, keeper="running"), secret)
+    origin = f"http://{settings.host}:{settings.port}"
+    keys: dict[str, str] = {}
+    roost = Roost(settings, keeper="running")
+    app = create_app(roost, secret, ask=asking(origin + BASE, keys))
     server = QuietServer(
         uvicorn.Config(
             app, host=settings.host, port=settings.port, access_log=False, log_level="warning"
@@ -54,25 +58,23 @@ async def run(settings: Settings, secret: str) -> None:
     stopping = stop_on_signals(server)
     async with keeper_child(settings, stopping):
         if not stopping.is_set():
-            await serve(settings, server)
+            await serve(settings, server, origin, keys)
 
 
-async def serve(settings: Settings, server: QuietServer) -> None:
+async def serve(settings: Settings, server: QuietServer, origin: str, keys: dict[str, str]) -> None:
     async with KeeperClient(socket_path(settings.data_dir)) as keeper:
-        filling = asyncio.create_task(fill(settings, keeper))
+        filling = asyncio.create_task(fill(keeper, origin, keys))
         filling.add_done_callback(lambda task: task.cancelled() or task.result())
         await server.serve()
         filling.cancel()
         await asyncio.gather(filling, return_exceptions=True)
 
 
-async def fill(settings: Settings, keeper: KeeperClient) -> None:
-    """Send each tenant its recorded traces; a day's second start sends nothing new."""
-    origin = f"http://{settings.host}:{settings.port}"
-    print("Starting Phoenix for two tenants (half a minute) ...", flush=True)
+async def fill(keeper: KeeperClient, origin: str, keys: dict[str, str]) -> None:
+    """A key for each tenant, and its recorded traces; a day's second start sends nothing new."""
     for tenant in TENANTS:
-        key = await _ingest_key(keeper, tenant)
-        spans = await asyncio.to_thread(replay, tenant, origin + BASE, key)
+        keys[tenant] = await _ingest_key(keeper, tenant)
+        spans = await asyncio.to_thread(replay, tenant, origin + BASE, keys[tenant])
         print(f"{tenant}: {spans} recorded spans sent", flush=True)
     print(f"\nOpen {origin} and sign in as Ann (acme) or Bob (globex). Ctrl-C stops.", flush=True)
 
