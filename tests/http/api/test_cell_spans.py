@@ -1,7 +1,6 @@
 """Bodies of spans from the real Phoenix: what it stores is what a span of the log would say."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -64,8 +63,8 @@ async def store(client: CellClient, project: str, trace: int) -> None:
         assert answer.status == 200
     wanted = [one.span_id.hex() for one in spans]
     async with asyncio.timeout(DEADLINE_S):
-        while len(await spans_of(client).spans(ACME, project, trace_id(trace), wanted)) < 2:
-            await asyncio.to_thread(time.sleep, 0.2)
+        while len(await spans_of(client).spans(ACME, project, trace_id(trace), wanted)) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
 
 
 @pytest.mark.parametrize(("project", "trace"), [("default", 71), ("a/b ?#c", 72)])

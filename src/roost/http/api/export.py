@@ -5,6 +5,7 @@ and for each page the home is looked into anew, so that it is in use for as long
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +22,8 @@ from roost.index.trees import MAX_SPANS
 
 PAGE_ROWS = 200
 RECORDS_AT_ONCE = 8
-SPANS_AT_ONCE = 50
+SPANS_AT_ONCE = 500
+PLACES_AT_ONCE = 5_000
 _OLDEST = Sort(SortBy.START, descending=False)
 
 
@@ -62,22 +64,24 @@ class Exporting:
         if not self.question.bodies:
             yield await self.apart(partial(self._rows, window, page.rows))
             return
-        for row in page.rows:
-            places = await self.apart(partial(self._places, window, row))
+        for rows in _few(page.rows):
+            places = await self.apart(partial(self._places, window, rows))
+            projects = {row.trace_id: row.project for row in rows}
             for some in _together(places):
-                held = await window.bodies.some(some, row.project)
+                held = await window.bodies.some(some, projects)
                 yield await self.apart(partial(self._spans, window, held))
 
     def _rows(self, window: Window, rows: Sequence[TraceRow]) -> bytes:
         shown = map(window.looking.shown, rows)
         return lines(self.question.format, shown, bodies=False)
 
-    def _places(self, window: Window, row: TraceRow) -> Sequence[SpanPlace]:
-        """None of a trace that was deleted since its page was read."""
-        try:
-            return window.looking.places(row.trace_id, MAX_SPANS)
-        except NotFound:
-            return ()
+    def _places(self, window: Window, rows: Sequence[TraceRow]) -> list[SpanPlace]:
+        """Without those of traces that were deleted since their page was read."""
+        found: list[SpanPlace] = []
+        for row in rows:
+            with suppress(NotFound):
+                found += window.looking.places(row.trace_id, MAX_SPANS)
+        return found
 
     def _spans(self, window: Window, held: Sequence[Held]) -> bytes:
         sight = window.looking.sight
@@ -85,8 +89,21 @@ class Exporting:
         return lines(self.question.format, shown, bodies=True)
 
 
+def _few(rows: Sequence[TraceRow]) -> Iterator[list[TraceRow]]:
+    """One after the other, so many that their spans' places are few."""
+    some: list[TraceRow] = []
+    for row in rows:
+        if some and sum(one.spans for one in (*some, row)) > PLACES_AT_ONCE:
+            yield some
+            some = []
+        some.append(row)
+    if some:
+        yield some
+
+
 def _together(places: Sequence[SpanPlace]) -> Iterator[list[SpanPlace]]:
-    """In their order, so many that their records and their lines are few."""
+    """In their order, so many that their records, which are in memory together, are few: what comes
+    one after the other has mostly come together."""
     some: list[SpanPlace] = []
     positions: set[int | None] = set()
     for place in places:

@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from roost.errors import NotFound
 from roost.http.api import shapes
 from roost.http.api.bodies import Held, plain
+from roost.http.api.cell_spans import SPANS_AT_ONCE
 from roost.http.api.turns import Apart
 from roost.index.rows import SpanPlace
 from roost.log.base import Kind, Position, Record
@@ -35,23 +36,34 @@ class Bodies:
 
     async def one(self, place: SpanPlace, project: str) -> Held:
         """NotFound where nobody has it; Unavailable where the cell cannot be asked."""
-        found = await self.some([place], project)
+        found = await self.some([place], {place.trace_id: project})
         if not found:
             raise NotFound(GONE, reason="no body")
         return found[0]
 
-    async def some(self, places: Sequence[SpanPlace], project: str) -> list[Held]:
-        """Of spans of one trace; in their order, without those that nobody has. Their records are
-        in memory together."""
+    async def some(self, places: Sequence[SpanPlace], projects: Mapping[str, str]) -> list[Held]:
+        """In their order, without those that nobody has; `projects` are by trace. Their records
+        are in memory together."""
         positions = {one.position for one in places if one.position is not None}
         records = await self.get(sorted(positions)) if positions else {}
         found = await self.apart(partial(_in_log, places, records))
-        missing = [one.span_id for one in places if one.span_id not in found]
-        if missing:
-            trace_id = places[0].trace_id
-            for span in await self.from_cell(project, trace_id, missing):
-                found[span.span_id.hex()] = _of_cell(span, project)
+        missing: dict[str, list[str]] = {}
+        for one in places:
+            if one.span_id not in found:
+                missing.setdefault(one.trace_id, []).append(one.span_id)
+        for trace_id, span_ids in missing.items():
+            found.update(await self._in_cell(projects[trace_id], trace_id, span_ids))
         return [found[one.span_id] for one in places if one.span_id in found]
+
+    async def _in_cell(
+        self, project: str, trace_id: str, span_ids: Sequence[str]
+    ) -> dict[str, Held]:
+        found: dict[str, Held] = {}
+        for at in range(0, len(span_ids), SPANS_AT_ONCE):
+            some = span_ids[at : at + SPANS_AT_ONCE]
+            for span in await self.from_cell(project, trace_id, some):
+                found[span.span_id.hex()] = _of_cell(span, project)
+        return found
 
 
 def _in_log(places: Sequence[SpanPlace], records: Mapping[Position, Record]) -> dict[str, Held]:
