@@ -146,10 +146,11 @@ def _points(
     db: sqlite3.Connection, rows: _Rows, by: UsageBy, keys: Sequence[int]
 ) -> Mapping[int, Points]:
     group = _GROUP[by]
+    by_index = " INDEXED BY user_usage_by_user" if by is UsageBy.USER else ""
     marks = ", ".join("?" * len(keys))
     found: defaultdict[int, Points] = defaultdict(dict)
     for key, bucket, *row in db.execute(
-        f"SELECT {group}, bucket, {_SELECT} FROM {rows.table}"  # noqa: S608
+        f"SELECT {group}, bucket, {_SELECT} FROM {rows.table}{by_index}"  # noqa: S608
         f" WHERE {rows.where} AND {group} IN ({marks})",
         (*rows.values, *keys),
     ):

@@ -52,6 +52,8 @@ def source_for(db: sqlite3.Connection, asked: Asked, project: int, sort: SortBy)
     """The cheapest way to the traces of that project in that order."""
     if asked.ids is not None:
         return _candidates(asked, project)
+    if sort is SortBy.START and len(asked.labels) == 1 and not asked.other_ranges:
+        return _posting(asked, project, asked.labels[0])
     rarest = _rarest(db, asked, project, most=asked.effort.few + 1)
     if rarest is not None and (rarest.count <= asked.effort.few or sort is SortBy.START):
         if isinstance(rarest.key, tuple):
