@@ -1,12 +1,11 @@
 """As much of Phoenix's surface as a whole Roost needs: a sign-in, a list, spans, a stream, a page.
 
-Who signs in is not asked: any code is good. What arrives at /v1/traces is kept as `arrived-<n>`.
+Who signs in is not asked: any code is good.
 """
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -21,6 +20,8 @@ from starlette.responses import (
     StreamingResponse,
 )
 from starlette.routing import Route
+
+from phoenix.server import spans
 
 TOKEN = "a-token"
 PART = b'--graphql\r\ncontent-type: application/json\r\n\r\n{"payload": {}}\r\n'
@@ -46,7 +47,8 @@ def app(*, is_open: bool) -> Starlette:
             Route("/oauth2/roost/login", _login),
             Route("/oauth2/roost/tokens", _tokens),
             Route("/v1/projects", private(_pid)),
-            Route("/v1/traces", private(_spans), methods=["POST"]),
+            Route("/v1/traces", private(spans.take), methods=["POST"]),
+            Route("/v1/traces/{trace}", private(spans.delete), methods=["DELETE"]),
             Route("/graphql", private(_graphql), methods=["POST"]),
             Route("/{path:path}", _page),
         ]
@@ -59,15 +61,6 @@ async def _pid(_: Request) -> Response:
 
 async def _page(_: Request) -> Response:
     return HTMLResponse("<!doctype html><html><head></head><body>Phoenix</body></html>")
-
-
-async def _spans(request: Request) -> Response:
-    await asyncio.to_thread(_keep, await request.body())
-    return Response()
-
-
-def _keep(body: bytes) -> None:
-    Path(f"arrived-{len(list(Path().glob('arrived-*')))}").write_bytes(body)
 
 
 async def _login(request: Request) -> Response:
