@@ -40,8 +40,8 @@ _QUERIES = {
           ELSE value END, PROJECT(project), start, TRACE(trace)
         FROM posting""",
     "sessions": """
-        SELECT WORD(word), PROJECT(project), start, end, traces
-        FROM session""",
+        SELECT WORD(word), PROJECT(project), start, end, traces, failed, tokens, cost, priced,
+          several FROM session""",
     "annotations": """
         SELECT of, target, name, identifier, TRACE(trace), label, score
         FROM annotation""",

@@ -65,7 +65,7 @@ class Batch:
         self._works: dict[bytes, _Work | None] = {}
         self._known: set[int] = set()
         self._gone: set[int] = set()
-        self._entered: list[tuple[int, int, int, int, int]] = []
+        self._entered: list[tuple[int, int, int, int]] = []
         """Sessions as traces entered them: the first one chooses the project."""
         self._next_trace = _next_row(db)
         self._has_tombstones = _any(db, "gone_span")
@@ -153,7 +153,7 @@ class Batch:
         state = work.state
         if state.session and state.spans and not work.has_entered:
             work.has_entered = True
-            self._entered.append((state.session, state.project, state.start or 0, state.end, 0))
+            self._entered.append((state.session, state.project, state.start or 0, state.end))
 
     def _work(self, facts: Facts) -> _Work | None:
         """None for a trace that was deleted."""

@@ -29,6 +29,19 @@ from roost.log.records import Deletion
 
 _TRACES_A_STEP = 200
 
+_SESSION_SUMS = """
+SELECT count(*), min(t.start), max(t.end), sum(t.errors > 0), sum(t.tokens), sum(max(t.cost, 0)),
+  sum(t.cost >= 0), max(t.several), min(nullif(t.user, 0)), max(nullif(t.user, 0)), min(t.id)
+FROM posting p JOIN trace t ON t.id = p.trace WHERE p.dimension = ? AND p.value = ?
+"""
+_RECOUNT_SESSION = """
+UPDATE session SET traces = ?, start = ?, end = ?, failed = ?, tokens = ?, cost = ?, priced = ?,
+  several = ?, least_user = ?, most_user = ?, project = coalesce(
+    (SELECT id FROM project WHERE id = session.project), (SELECT project FROM trace WHERE id = ?)
+  )
+WHERE word = ?
+"""
+
 
 class Removal:
     """One deletion's work in the transaction; `note` hears of every trace that went or changed."""
@@ -150,7 +163,8 @@ class Removal:
 
     def _take_out(self, before: Stored, removed: Sequence[SpanRow], after: Stored | None) -> None:
         record = before.record
-        self._sessions.update(one for one in (record.session,) if one)
+        sessions = {record.session, 0 if after is None else after.record.session}
+        self._sessions.update(sessions - {0})
         if after is None:
             bounds = record.id << SPAN_BITS, (record.id + 1) << SPAN_BITS
             self._db.execute("DELETE FROM span WHERE id >= ? AND id < ?", bounds)
@@ -166,20 +180,11 @@ class Removal:
     def _recount_sessions(self) -> None:
         """A session stays in the project in which it began, as long as there is that project."""
         for word in self._sessions:
-            row = self._db.execute(
-                "SELECT count(*), min(t.start), max(t.end), min(t.id) FROM posting p"
-                " JOIN trace t ON t.id = p.trace WHERE p.dimension = ? AND p.value = ?",
-                (Posted.SESSION.value, word),
-            ).fetchone()
-            if not row[0]:
+            row = self._db.execute(_SESSION_SUMS, (Posted.SESSION.value, word)).fetchone()
+            if row[0]:
+                self._db.execute(_RECOUNT_SESSION, (*row, word))
+            else:
                 self._db.execute("DELETE FROM session WHERE word = ?", (word,))
-                continue
-            self._db.execute(
-                "UPDATE session SET traces = ?, start = ?, end = ?, project = coalesce((SELECT id"
-                " FROM project WHERE id = session.project), (SELECT project FROM trace"
-                " WHERE id = ?)) WHERE word = ?",
-                (*row, word),
-            )
 
     def _trim(self) -> None:
         self._db.execute(

@@ -150,7 +150,7 @@ class AnnotationRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """What the viewer may see of it. `user` and `several_users` as in a trace."""
+    """What the viewer may see of it. `user` is one of its users, if it has any."""
 
     session: str
     project: str

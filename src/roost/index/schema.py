@@ -6,7 +6,7 @@ Rule 3: a span's row id is its trace's row id and its number in the trace, so th
 (and their full text) lie beside each other and no index is needed to find them.
 """
 
-VERSION = 1
+VERSION = 2
 
 SPAN_BITS = 24
 """A span's row id is `trace << SPAN_BITS | n`."""
@@ -113,9 +113,13 @@ CREATE TABLE shell (
   start INTEGER NOT NULL, end INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Sums over its traces; priced: how many of them have a known cost; the least and the greatest
+-- number of a user tell whether there are several.
 CREATE TABLE session (
   word INTEGER PRIMARY KEY, project INTEGER NOT NULL, start INTEGER NOT NULL,
-  end INTEGER NOT NULL, traces INTEGER NOT NULL
+  end INTEGER NOT NULL, traces INTEGER NOT NULL, failed INTEGER NOT NULL,
+  tokens INTEGER NOT NULL, cost INTEGER NOT NULL, priced INTEGER NOT NULL,
+  several INTEGER NOT NULL, least_user INTEGER, most_user INTEGER
 );
 CREATE INDEX session_by_end ON session (end);
 CREATE INDEX session_by_project ON session (project, end);

@@ -10,23 +10,26 @@ from dataclasses import dataclass
 
 from roost.errors import NotFound
 from roost.index.asked import owner_label
-from roost.index.catalogue import known_project
+from roost.index.catalogue import known_project, project_name
 from roost.index.cursors import Edge
 from roost.index.postings import Posted
 from roost.index.rows import SessionRow
 from roost.index.traces import cost_usd
 from roost.index.viewer import OwnTraces, Viewer
-from roost.index.words import known_word
+from roost.index.words import known_word, words_of
 
-_OF_ONE = """
+_NONE = "there is no such session"
+_OWN = """
 SELECT count(*), min(t.start), max(t.end), sum(t.errors > 0), sum(t.tokens),
-  sum(CASE WHEN t.cost >= 0 THEN t.cost END), min(CASE WHEN t.user THEN t.id END),
-  max(t.several) OR count(DISTINCT nullif(t.user, 0)) > 1, min(t.id)
+  sum(CASE WHEN t.cost >= 0 THEN t.cost END), 0, min(t.owner), min(t.id)
 FROM posting p CROSS JOIN trace t ON t.id = p.trace
-WHERE p.dimension = ? AND p.value = ? AND (? OR t.owner = ?)
+WHERE p.dimension = ? AND p.value = ? AND t.owner = ?
 """
-_EVERYBODY = 1, 0
-"""Values for `(? OR t.owner = ?)`."""
+_WHOLE = """
+SELECT traces, start, end, failed, tokens, CASE WHEN priced THEN cost END,
+  several OR least_user < most_user, least_user, project
+FROM session WHERE word = ?
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ def rows_of(db: sqlite3.Connection, viewer: Viewer, words: Sequence[int]) -> lis
 def visible(db: sqlite3.Connection, viewer: Viewer, session: str) -> int:
     """The session's word. NotFound where the viewer sees no trace of it."""
     word = known_word(db, session)
-    if word is None or not _totals(db, viewer, word)[0]:
-        raise NotFound("there is no such session")
+    if word is None or _totals(db, viewer, word) is None:
+        raise NotFound(_NONE)
     return word
 
 
@@ -95,41 +98,45 @@ def _source(
     )
 
 
-def _totals(db: sqlite3.Connection, viewer: Viewer, word: int) -> tuple[int, ...]:
-    row: tuple[int, ...] = db.execute(
-        _OF_ONE, (Posted.SESSION.value, word, *_seen_by(db, viewer))
-    ).fetchone()
-    return row
-
-
-def _seen_by(db: sqlite3.Connection, viewer: Viewer) -> tuple[int, int]:
-    if isinstance(viewer, OwnTraces):
-        return 0, owner_label(db, viewer)[1] or -1
-    return _EVERYBODY
+def _totals(db: sqlite3.Connection, viewer: Viewer, word: int) -> tuple[int, ...] | None:
+    """Up to the user and the project; None where the viewer sees no trace of it."""
+    found: tuple[int, ...] | None
+    if not isinstance(viewer, OwnTraces):
+        found = db.execute(_WHOLE, (word,)).fetchone()
+        return found
+    owner = owner_label(db, viewer)[1]
+    found = db.execute(_OWN, (Posted.SESSION.value, word, owner)).fetchone()
+    if found is None or not found[0]:
+        return None
+    project = db.execute("SELECT project FROM trace WHERE id = ?", (found[-1],)).fetchone()
+    return (*found[:-1], *project)
 
 
 def _row(db: sqlite3.Connection, viewer: Viewer, word: int) -> SessionRow:
-    count, start, end, failed, tokens, cost, by_user, several, first = _totals(db, viewer, word)
-    names = db.execute(
-        "SELECT (SELECT text FROM word WHERE id = ?),"
-        " (SELECT name FROM project WHERE id = (SELECT project FROM trace WHERE id = ?)),"
-        " (SELECT text FROM word WHERE id = (SELECT user FROM trace WHERE id = ?))",
-        (word, first, by_user),
-    ).fetchone()
+    totals = _totals(db, viewer, word)
+    if totals is None:
+        raise NotFound(_NONE)
+    count, start, end, failed, tokens, cost, several, user, project = totals
+    named = words_of(db, [word, *([user] if user else [])])
     return SessionRow(
-        session=names[0], project=names[1], start_us=start, end_us=end, traces=count,
-        failed=failed, tokens=tokens, cost_usd=cost_usd(cost), user=names[2],
-        several_users=bool(several), first_input=_preview(db, viewer, word, "input", "ASC"),
+        session=named[word], project=project_name(db, project), start_us=start, end_us=end,
+        traces=count, failed=failed, tokens=tokens, cost_usd=cost_usd(cost),
+        user=named[user] if user else None, several_users=bool(several),
+        first_input=_preview(db, viewer, word, "input", "ASC"),
         last_output=_preview(db, viewer, word, "output", "DESC"),
     )  # fmt: skip
 
 
 def _preview(db: sqlite3.Connection, viewer: Viewer, word: int, column: str, way: str) -> str:
+    """Of the trace that began first, or last."""
+    own, values = "", [Posted.SESSION.value, word]
+    if isinstance(viewer, OwnTraces):
+        own = " AND EXISTS (SELECT 1 FROM trace WHERE id = p.trace AND owner = ?)"
+        values.append(owner_label(db, viewer)[1] or 0)
     row = db.execute(
-        f"SELECT v.{column} FROM posting p CROSS JOIN trace t ON t.id = p.trace"  # noqa: S608
-        " CROSS JOIN preview v ON v.trace = t.id"
-        " WHERE p.dimension = ? AND p.value = ? AND (? OR t.owner = ?)"
-        f" ORDER BY p.start {way}, t.id {way} LIMIT 1",
-        (Posted.SESSION.value, word, *_seen_by(db, viewer)),
+        f"SELECT v.{column} FROM preview v WHERE trace = (SELECT p.trace FROM posting p"  # noqa: S608
+        f" WHERE p.dimension = ? AND p.value = ?{own}"
+        f" ORDER BY p.start {way}, p.trace {way} LIMIT 1)",
+        values,
     ).fetchone()
-    return str(row[0])
+    return str(row[0]) if row else ""

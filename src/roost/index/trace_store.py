@@ -35,6 +35,19 @@ _UPDATE = (
 )
 
 
+_JOIN_SESSION = """
+INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (word) DO UPDATE SET
+  start = min(start, excluded.start), end = max(end, excluded.end),
+  traces = traces + excluded.traces, failed = failed + excluded.failed,
+  tokens = tokens + excluded.tokens, cost = cost + excluded.cost,
+  priced = priced + excluded.priced, several = max(several, excluded.several),
+  least_user = coalesce(min(least_user, excluded.least_user), least_user, excluded.least_user),
+  most_user = coalesce(max(most_user, excluded.most_user), most_user, excluded.most_user)
+"""
+
+SessionStep = tuple[int, int, int, int, int, int, int, int, int, int, int | None, int | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     record: TraceRecord
@@ -83,7 +96,7 @@ class TraceWriter:
         self._previews: list[tuple[int, str, str]] = []
         self._posted: list[tuple[int, int, int, int, int]] = []
         self._unposted: list[tuple[int, int, int, int, int]] = []
-        self._sessions: list[tuple[int, int, int, int, int]] = []
+        self._sessions: list[SessionStep] = []
         self._projects: list[tuple[int, int]] = []
         self._removals: list[tuple[int, bytes, int, int]] = []
 
@@ -126,9 +139,7 @@ class TraceWriter:
         self._posted.sort()
         db.executemany("INSERT INTO posting VALUES (?, ?, ?, ?, ?)", self._posted)
         db.executemany(
-            "INSERT INTO session VALUES (?, ?, ?, ?, ?) ON CONFLICT (word) DO UPDATE SET"
-            " start = min(start, excluded.start), end = max(end, excluded.end),"
-            " traces = traces + excluded.traces",
+            _JOIN_SESSION,
             self._sessions,
         )
         db.executemany("UPDATE project SET traces = traces + ? WHERE id = ?", self._projects)
@@ -139,9 +150,13 @@ class TraceWriter:
         self._tally.write(db)
         self._clear()
 
-    def begin_sessions(self, entered: Sequence[tuple[int, int, int, int, int]]) -> None:
-        """Rows of `session` without a trace yet, in log order; those that there are stay."""
-        self._db.executemany("INSERT OR IGNORE INTO session VALUES (?, ?, ?, ?, ?)", entered)
+    def begin_sessions(self, entered: Sequence[tuple[int, int, int, int]]) -> None:
+        """Word, project, start and end of sessions without a trace yet, in log order; those that
+        there are stay."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO session VALUES (?, ?, ?, ?, 0, 0, 0, 0, 0, 0, NULL, NULL)",
+            entered,
+        )
 
     def remove_for(self, record: TraceRecord, position: int, *, deleted: bool) -> None:
         """Those who come back later are told; see `removal`."""
@@ -175,10 +190,7 @@ class TraceWriter:
         if before is None or _shown(before) != _shown(after):
             self._previews.append((record.id, after.input, after.output))
         if record.session:
-            joined = before is None or not before.record.session
-            self._sessions.append(
-                (record.session, record.project, record.start, record.end, int(joined))
-            )
+            self._sessions.append(_session_step(None if before is None else before.record, record))
         if before is not None and before.record.owner not in (0, record.owner):
             self.remove_for(before.record, record.changed, deleted=False)
 
@@ -190,6 +202,24 @@ class TraceWriter:
             "DELETE FROM annotation WHERE trace = ?",
         ):
             self._db.execute(statement, (record.id,))
+
+
+def _session_step(before: TraceRecord | None, after: TraceRecord) -> SessionStep:
+    """What the trace adds to its session beyond what it has added already."""
+    was = before if before is not None and before.session == after.session else None
+    user = after.user or None
+    counted = [
+        (1, int(one.errors > 0), one.tokens, max(one.cost, 0), int(one.cost >= 0))
+        for one in (after, was)
+        if one is not None
+    ]
+    traces, failed, tokens, cost, priced = (
+        column[0] - sum(column[1:]) for column in zip(*counted, strict=True)
+    )
+    return (
+        after.session, after.project, after.start, after.end, traces, failed, tokens, cost, priced,
+        after.several, user, user,
+    )  # fmt: skip
 
 
 def _places(stored: Stored | None) -> set[tuple[int, int, int, int, int]]:
