@@ -5,6 +5,7 @@ import sys
 import typer
 
 from roost.cli import (
+    backfill,
     cells,
     doctor,
     events,
@@ -36,6 +37,7 @@ app.command("on")(switch.on)
 app.command("off")(switch.off)
 app.command()(doctor.doctor)
 app.command()(explain.explain)
+app.command()(backfill.backfill)
 app.add_typer(tenants.app, name="tenants", help="Who owns data.")
 app.add_typer(keys.app, name="keys", help="Keys for SDKs and scripts.")
 app.add_typer(cells.app, name="cells", help="The Phoenix of each tenant.")
