@@ -55,3 +55,11 @@ bench-proxy: .venv/dev ## what forwarding costs, beside direct, a bare pass-thro
 .PHONY: bench-cells
 bench-cells: .venv/dev ## how fast a cell wakes, and what it weighs
 	@$(BIN)/python -m bench.cells --plain
+
+.PHONY: bench
+bench: .venv/dev ## Roost beside Phoenix's own way, in one run
+	@$(BIN)/python -m bench.all
+
+.PHONY: soak
+soak: .venv/dev ## kill everything at random moments, and count every span (ROUNDS=200)
+	@$(BIN)/python -m bench.soak
