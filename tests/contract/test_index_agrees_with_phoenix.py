@@ -35,6 +35,10 @@ _TRACE = (
     " rootSpan { name statusCode spanKind }"
 )
 _SESSION = "numTraces startTime endTime project { name } tokenUsage { prompt completion }"
+_DELETE = (
+    "mutation Delete($ids: [ID!]!)"
+    " { deleteSpanNotes(input: { annotationIds: $ids }) { __typename } }"
+)
 _PROJECTS = "{ projects { edges { node { name traceCount recordCount tokenCountTotal } } } }"
 
 
@@ -277,3 +281,45 @@ def session_of(node: Mapping[str, Any]) -> tuple[object, ...]:
 
 def micros(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1e6)
+
+
+def test_what_is_changed_in_phoenix_reaches_the_index(own: Installation, sent: list[str]) -> None:
+    span = id_of(1, 0).hex()
+    note = {"data": {"span_id": span, "note": "look here"}}
+    with own.client(own.cookie("Ann", "acme")) as client:
+        assert client.post("/t/acme/v1/span_notes", json=note).status_code == 200
+        until(lambda: notes(own) == [(span, "look here", "Ann (admin)")], "the note came", 30)
+        ids = {"ids": [note_row(client, span)]}
+        said = client.post("/t/acme/graphql", json={"query": _DELETE, "variables": ids}).json()
+        assert "errors" not in said, said
+        until(lambda: notes(own) == [], "the note went", 30)
+        moved = {"trace_identifiers": sent[:1], "destination_project_identifier": "p1"}
+        answer = client.post("/t/acme/v1/traces/transfer", json=moved)
+        assert answer.status_code == 200, answer.text
+    until(lambda: project_in_index(own, sent[0]) == "p1", "the trace was moved", 30)
+
+
+def test_an_index_that_is_built_anew_holds_the_same(own: Installation, sent: list[str]) -> None:
+    before = indexed(own)
+    assert "Done." in own.cli("ingest", "rebuild", "acme")
+    until(lambda: indexed(own) == before, "the new index was in step", 60)
+
+
+def notes(own: Installation) -> list[tuple[Any, ...]]:
+    return index_rows(
+        own,
+        "SELECT target, explanation, subject_name FROM annotation WHERE name = 'note' AND trace",
+    )
+
+
+def note_row(client: httpx.Client, span: str) -> str:
+    """Phoenix's id of the note."""
+    query = f'{{ getSpanByOtelId(spanId: "{span}") {{ spanNotes {{ id }} }} }}'
+    said = client.post("/t/acme/graphql", json={"query": query}).json()
+    assert "errors" not in said, said
+    return str(said["data"]["getSpanByOtelId"]["spanNotes"][0]["id"])
+
+
+def project_in_index(own: Installation, trace_id: str) -> str:
+    query = "SELECT hex(t.trace_id), p.name FROM trace t JOIN project p ON p.id = t.project"
+    return str(dict(index_rows(own, query))[trace_id.upper()])
