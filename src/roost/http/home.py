@@ -138,7 +138,8 @@ class Home:
     def is_idle(self) -> bool:
         """Nobody waits for anything in it."""
         end = self.log.extent.last
-        return self.forward.cursor >= end and self.index.cursor >= end
+        building = self.rebuilder is not None and not self.rebuilder.state().over
+        return self.forward.cursor >= end and self.index.cursor >= end and not building
 
     async def row(self) -> m.IngestRow:
         extent = self.log.extent
