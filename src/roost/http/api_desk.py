@@ -132,8 +132,14 @@ class _Answering:
         forwarding = Forwarding(home.forward.cursor, self.desk.policies)
         mark = blake2b(self.ask.tenant_id.encode(), digest_size=6).hexdigest()
         looking = Looking(mark, lambda: home.index.index.queries, self.ask.sight, forwarding)
-        from_cell = partial(self.desk.spans_of_cell, home.tenant)
-        return Window(looking, Bodies(home.log.get, from_cell, self.apart))
+        return Window(looking, Bodies(home.log.get, partial(self._in_cell, home), self.apart))
+
+    async def _in_cell(
+        self, home: Home, project: str, trace_id: str, span_ids: Sequence[str]
+    ) -> Sequence[Span]:
+        """In a turn of its own: a cell that wakes must not keep the index waiting."""
+        async with self.desk.turns.taken(f"{home.tenant.id} in its cell"):
+            return await self.desk.spans_of_cell(home.tenant, project, trace_id, span_ids)
 
     async def _encoded(self, value: Struct) -> Answered:
         return await self._encoded_by(lambda: value)

@@ -77,6 +77,20 @@ async def test_a_body_says_all_that_the_span_does(at: World) -> None:
     assert (body["source"], body["hidden"]) == ("log", [])
 
 
+async def test_a_body_is_of_the_kind_that_its_row_says(at: World) -> None:
+    kinds: list[dict[str, Value]] = [
+        {"gen_ai.operation.name": "invoke_agent"},
+        {"openinference.span.kind": "poem"},
+        {"openinference.span.kind": "chain"},
+    ]
+    for number, attributes in enumerate(kinds, 1):
+        await at.take(a_span(number, number, attributes=attributes))
+    for number, kind in enumerate(("AGENT", "UNKNOWN", "CHAIN"), 1):
+        row = (await at.get("vera", f"traces/{trace_id(number)}")).json()
+        span = await at.get("vera", f"traces/{trace_id(number)}/spans/{span_id(number)}")
+        assert (row["kind"], span.json()["kind"]) == (kind, kind)
+
+
 async def test_a_large_value_is_cut_and_given_in_parts(at: World) -> None:
     await at.take(a_span(1, 1, attributes={"input.value": LONG, "list": ["b" * 20_000]}))
     found = await at.get("vera", WHERE)

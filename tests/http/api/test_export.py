@@ -134,7 +134,8 @@ async def test_an_export_ends_with_its_reader(at: World) -> None:
         httpx.AsyncClient(headers={"authorization": "Bearer vera"}) as client,
         client.stream("GET", url) as answer,
     ):
-        await anext(answer.aiter_bytes())
+        chunks = answer.aiter_bytes()
+        await anext(chunks)
         await asyncio.wait_for(stuck.asked.wait(), 5)
     await asyncio.wait_for(stuck.gone.wait(), 5)
     await until(lambda: not at.calls._open)

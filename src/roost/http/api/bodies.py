@@ -17,8 +17,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from roost.http.api import shapes
 from roost.http.api.fields import hides, needed
 from roost.http.api.nesting import nested
-from roost.http.api_messages import Field, Sight
+from roost.http.api_messages import Field, Sight, Whole
+from roost.index.facts import KINDS, facts_of
 from roost.index.filters import STATUSES
+from roost.log.records import LoggedSpan
 
 CUT_CHARS = 16_384
 HEAD_CHARS = 512
@@ -35,8 +37,7 @@ _JSON_TEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A span where it is held. `kind` is as the index knows it: by its attributes where they name
-    one."""
+    """A span where it is held; the cell tells neither its resource nor its scope."""
 
     span: Span
     project: str
@@ -77,6 +78,16 @@ class Body:
     held: Held
     sight: Sight
     hidden: set[Field] = field(default_factory=set)
+    _found: dict[str, object] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._found = plain(self.held.span.attributes)
+
+    @property
+    def kind(self) -> str:
+        """As the index has it."""
+        held = self.held
+        return KINDS[facts_of(LoggedSpan(0, held.project, (), "", held.span)).kind]
 
     def values(self) -> Iterator[tuple[str, object]]:
         """What may be seen, by path: what `SpanValue` gives a part of."""
@@ -92,12 +103,12 @@ class Body:
 
     def attributes(self) -> dict[str, object]:
         """Flat, as far as they may be seen."""
-        found = plain(self.held.span.attributes)
-        is_root = not self.held.span.parent_span_id
-        kind = kind_of(found)
+        if isinstance(self.sight, Whole):
+            return self._found
+        is_root, kind = not self.held.span.parent_span_id, self.kind
         shown: dict[str, object] = {}
-        for key, value in found.items():
-            withheld = hides(self.sight, needed(key, found, kind, is_root=is_root))
+        for key, value in self._found.items():
+            withheld = hides(self.sight, needed(key, self._found, kind, is_root=is_root))
             self.hidden |= withheld
             if not withheld:
                 shown[key] = value
@@ -113,7 +124,7 @@ class Body:
             parent_id=span.parent_span_id.hex() or None,
             project=self.held.project,
             name=span.name,
-            kind=kind_of(plain(span.attributes)),
+            kind=self.kind,
             status=str(STATUSES[span.status.code if 0 <= span.status.code <= 2 else 0]),
             status_message=knife.cut("status_message", span.status.message) if is_open else "",
             start_us=micros(span.start_time_unix_nano),
@@ -140,11 +151,6 @@ def plain(pairs: Iterable[KeyValue]) -> dict[str, object]:
     for pair in pairs:
         found.setdefault(pair.key, _value(pair.value))
     return found
-
-
-def kind_of(attributes: Mapping[str, object]) -> str:
-    kind = attributes.get("openinference.span.kind")
-    return kind.upper() if isinstance(kind, str) and kind else "UNKNOWN"
 
 
 def micros(nanos: int) -> int:

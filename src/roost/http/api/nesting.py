@@ -22,7 +22,7 @@ def nested(flat: Mapping[str, object]) -> dict[str, object]:
     values = frozenset(flat)
     for key, value in flat.items():
         parts = key.split(".")
-        if _nests(parts, values):
+        if _nests(key, parts, values):
             _put(root, parts, value)
         else:
             kept[key] = value
@@ -33,12 +33,17 @@ class _Node(dict[str, object]):
     """An object that names made, as opposed to one that is a value."""
 
 
-def _nests(parts: list[str], values: frozenset[str]) -> bool:
+def _nests(key: str, parts: list[str], values: frozenset[str]) -> bool:
     if len(parts) == 1:
         return True
     if len(parts) > MAX_DEPTH or not all(parts):
         return False
-    return not any(".".join(parts[:count]) in values for count in range(1, len(parts)))
+    at = key.find(".")
+    while at >= 0:
+        if key[:at] in values:
+            return False
+        at = key.find(".", at + 1)
+    return True
 
 
 def _put(root: dict[str, object], parts: list[str], value: object) -> None:
