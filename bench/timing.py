@@ -1,0 +1,82 @@
+"""Taking turns at questions, and what the times come to.
+
+Absolute times move with the machine; the rows of one run compare. CPU is the servers' own, from
+/proc: it moves less where others work on the machine too.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+Ask = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """`cpu_ms` is a mean; all are infinite where there was no answer in time."""
+
+    p50_ms: float
+    p95_ms: float
+    cpu_ms: float = math.nan
+    rounds: int = 0
+
+    @property
+    def is_answered(self) -> bool:
+        return math.isfinite(self.p50_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """Raises TimeoutError where there is no answer in time. No new round begins after `limit_s`."""
+
+    ask: Ask
+    rounds: int
+    limit_s: float
+    pids: Sequence[int] = ()
+
+
+def measured(contestant: Contestant) -> tuple[Timing, object]:
+    """One ask to warm up, whose answer is given back; then the rounds."""
+    try:
+        answer = contestant.ask()
+        return _rounds(contestant), answer
+    except TimeoutError:
+        return Timing(math.inf, math.inf, math.inf), None
+
+
+def _rounds(contestant: Contestant) -> Timing:
+    cpu, began, taken = cpu_s(contestant.pids), time.perf_counter(), list[float]()
+    while len(taken) < contestant.rounds:
+        asked = time.perf_counter()
+        if taken and asked - began > contestant.limit_s:
+            break
+        contestant.ask()
+        taken.append((time.perf_counter() - asked) * 1e3)
+    spent = (cpu_s(contestant.pids) - cpu) / len(taken) * 1e3 if contestant.pids else math.nan
+    taken.sort()
+    return Timing(_at(taken, 0.5), _at(taken, 0.95), spent, len(taken))
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def cpu_s(pids: Sequence[int]) -> float:
+    """Of all their threads, since they began."""
+    return sum(_cpu_s(pid) for pid in pids)
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def children() -> set[int]:
+    """Processes that this one has started and that still run."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
