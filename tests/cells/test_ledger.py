@@ -9,7 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from tests.cells.phoenix_file import SERVICE, TIME, PhoenixFile
 
 from roost.cells.ledger import SqliteLedger
-from roost.cells.ledger_annotations import SqliteAnnotations, newest
+from roost.cells.ledger_annotations import SqliteAnnotations
 from roost.cells.ledger_attributes import pairs_of
 from roost.cells.ledger_file import micros
 from roost.cells.ledger_identity import SqliteIdentity, identity_from
@@ -161,7 +161,8 @@ async def test_what_is_new_or_was_changed_is_found(file: PhoenixFile) -> None:
     for number in range(4):
         file.annotate("span", S1, "x", name=str(number), at=f"2026-11-26 10:00:0{number}")
     annotations = SqliteAnnotations(file.path, SERVICE)
-    read = newest(await annotations.slice("span", 0, 9))
+    assert await annotations.newest("trace") == (0, "")
+    read = await annotations.newest("span")
     assert read == (4, "2026-11-26 10:00:03")
     file.run(
         "UPDATE span_annotations SET label = 'y', updated_at = '2026-11-26 10:01:00' WHERE id=1"

@@ -7,7 +7,7 @@ where Roost's own service has put it there.
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ _SELECT = (
     " FROM {table} a JOIN {on} o ON o.id = a.{row} LEFT JOIN users u ON u.id = a.user_id"
     " WHERE a.id > ?{more} ORDER BY a.id LIMIT ?"
 )
+_NEWEST = "SELECT max(id), max(updated_at) FROM {table}"
 _PRESENT = (
     "SELECT o.{id}, a.name, a.identifier FROM {on} o LEFT JOIN {table} a ON a.{row} = o.id"
     " WHERE o.{id} IN ({marks})"
@@ -85,6 +86,10 @@ class SqliteAnnotations:
         more = " AND (a.id > ? OR a.updated_at >= ?)"
         return await asyncio.to_thread(self._read, of, more, (after, *since, limit))
 
+    async def newest(self, of: str) -> tuple[int, str]:
+        """The greatest row, and when anything was last written, as Phoenix writes it."""
+        return await asyncio.to_thread(self._newest, of)
+
     async def present(self, of: str, targets: Sequence[str]) -> Present:
         return await asyncio.to_thread(self._present, of, targets)
 
@@ -93,6 +98,11 @@ class SqliteAnnotations:
             return [
                 self._found(of, row) for row in db.execute(_sql(_SELECT, of, more=more), values)
             ]
+
+    def _newest(self, of: str) -> tuple[int, str]:
+        with reading(self.path) as db:
+            row, stamp = db.execute(_sql(_NEWEST, of)).fetchone()
+        return row or 0, stamp or ""
 
     def _present(self, of: str, targets: Sequence[str]) -> Present:
         found: dict[str, set[tuple[str, str]]] = {}
@@ -141,13 +151,3 @@ def _rows_on(
 def _sql(text: str, of: str, **parts: str) -> str:
     kind = _KINDS[of]
     return text.format(table=kind.table, on=kind.on, row=kind.row, id=kind.id, **parts)
-
-
-def newest(found: Iterable[Found]) -> tuple[int, str]:
-    """The greatest row and the greatest time among them.
-
-    >>> newest([])
-    (0, '')
-    """
-    rows = [(one.row, one.stamp) for one in found]
-    return max((row for row, _ in rows), default=0), max((at for _, at in rows), default="")

@@ -85,7 +85,7 @@ class Reconciler:
             marks,
             clock,
             SpanReading(index, home.log),
-            AnnotationReading(index, home.log, forward, progress),
+            AnnotationReading(index, home.log, forward, progress, clock),
             TraceWalk(index, forward, progress, home.delete, clock, now),
         )
 
@@ -118,7 +118,7 @@ class Reconciler:
         while not await spans.look(view.spans):
             pass
         if view.annotations is not None:
-            reading = AnnotationReading(index, home.log, home.forward, home.progress)
+            reading = AnnotationReading(index, home.log, home.forward, home.progress, self.clock)
             await reading.look(view.annotations)
 
     async def accept(self) -> None:

@@ -5,13 +5,14 @@ and does not wait for its target, can have been deleted.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from roost.cells.ledger_annotations import KINDS, Found, SqliteAnnotations, newest
+from roost.cells.ledger_annotations import KINDS, Found, SqliteAnnotations
+from roost.cells.ledger_file import micros
 from roost.http.index_desk import IndexDesk
-from roost.index.amending import Hand, mark_of
+from roost.index.amending import mark_of
 from roost.index.cell_annotations import (
     AnnotationKey,
     CellAnnotation,
@@ -35,11 +36,15 @@ class AnnotationReading:
     log: Log
     forward: Forward
     progress: Progress
+    clock: Callable[[], float]
     _walked: dict[str, int] = field(default_factory=dict)
     """How far the slow walk through each of the cell's tables is."""
     _key: AnnotationKey = _FIRST
     """How far the walk through the index's is."""
     _said: dict[str, list[Found]] = field(default_factory=dict)
+    """The slice that the slow walk has seen last."""
+    _seen: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """The newest in each table when all of it was known, and too long ago for more of that time."""
 
     async def look(self, annotations: SqliteAnnotations) -> None:
         for of in KINDS:
@@ -49,35 +54,31 @@ class AnnotationReading:
 
     async def _news(self, annotations: SqliteAnnotations, of: str) -> None:
         """What is newer than what was read, by row or by time."""
-        mark = f"annotations.{of}"
-        said = await self.index.read(lambda db: mark_of(db, mark)) or "0 "
-        row, _, stamp = said.partition(" ")
-        read, since, after = (int(row), stamp), (int(row), _earlier(stamp)), 0
+        newest = await annotations.newest(of)
+        if newest == self._seen.get(of, (0, "")):
+            return
+        mark, after = f"annotations.{of}", 0
+        row, _, stamp = (await self.index.read(lambda db: mark_of(db, mark)) or "0 ").partition(" ")
+        since = int(row), _earlier(stamp)
         while found := await annotations.changed(of, after, since, ROWS_AT_ONCE):
             after = found[-1].row
-            found_row, found_stamp = newest(found)
-            read = max(read[0], found_row), max(read[1], found_stamp)
-            if found != self._said.get(of):
-                await self._put(found, mark, f"{read[0]} {read[1]}")
-            self._said[of] = found
+            await self._put(found)
+        await self.index.amend(lambda hand: hand.mark(mark, f"{newest[0]} {newest[1]}"))
+        if newest[1] and micros(newest[1]) + OVERLAP_US < self.clock() * 1e6:
+            self._seen[of] = newest
 
     async def _walk(self, annotations: SqliteAnnotations, of: str) -> None:
         """One slice of all there are: rows are given anew, and times may be set back."""
         found = await annotations.slice(of, self._walked.get(of, 0), ROWS_AT_ONCE)
         self._walked[of] = found[-1].row if len(found) == ROWS_AT_ONCE else 0
-        if found and found != self._said.get(f"walk {of}"):
+        if found and found != self._said.get(of):
             await self._put(found)
-        self._said[f"walk {of}"] = found
+        self._said[of] = found
 
-    async def _put(self, found: Sequence[Found], mark: str = "", said: str = "") -> None:
+    async def _put(self, found: Sequence[Found]) -> None:
         await self.index.reached(self.log.extent.last)
-
-        def act(hand: Hand) -> None:
-            put_annotations(hand, [CellAnnotation(one.annotation, one.at_us) for one in found])
-            if mark:
-                hand.mark(mark, said)
-
-        await self.index.amend(act)
+        news = [CellAnnotation(one.annotation, one.at_us) for one in found]
+        await self.index.amend(lambda hand: put_annotations(hand, news))
 
     async def _missing(self, annotations: SqliteAnnotations) -> None:
         """One slice of those that the index has: those that the cell has no more."""
