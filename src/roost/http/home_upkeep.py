@@ -61,7 +61,6 @@ def chores_of(
         Chore("retention", retention.run_once, HOUR_S, FIRST_S),
         Chore("erasing", upkeep.erasing().run_once, HOUR_S, 2 * FIRST_S),
         Chore("trimming", trimming.run_once, TRIM_EVERY_S, FIRST_S),
-        Chore("tombstones", home.end_stale_erasings, FIRST_S, FIRST_S),
     ]
 
 
