@@ -1,11 +1,14 @@
 """Bodies of spans: nested, cut, and from where they are held."""
 
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.http.api.spans import Value, a_span, an_exception, span_id, trace_id
 from tests.http.api.world import World
 
+from roost.errors import Unavailable
 from roost.http.api.nesting import nested
 from roost.log.base import Position
+from roost.model import Tenant
 
 TRACE = trace_id(1)
 WHERE = f"traces/{TRACE}/spans/{span_id(1)}"
@@ -126,6 +129,20 @@ async def test_a_body_that_the_log_let_go_of_comes_from_the_cell(at: World) -> N
     body = (await at.get("vera", WHERE)).json()
     assert (body["source"], body["attributes"]["input"]["value"]) == ("phoenix", "held by the cell")
     assert at.asked_of_cell == [[span_id(1)], [span_id(1)]]
+
+
+async def test_a_cell_that_is_not_up_yet_is_asked_again_later(at: World) -> None:
+    await at.take(a_span(1, 1))
+    home = await at.home()
+    await home.log.erase({Position(home.log.extent.last): b""})
+
+    async def starting(tenant: Tenant, *_: object) -> list[Span]:
+        raise Unavailable("This tenant's Phoenix is still starting.", retry_after_s=3)
+
+    at.cell = starting
+    answer = await at.get("vera", WHERE)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+    assert answer.json()["detail"] == "This tenant's Phoenix is still starting."
 
 
 async def test_a_body_in_the_log_wakes_no_cell(at: World) -> None:

@@ -29,17 +29,22 @@ _TAGS_MAX = 20
 
 def etags(call: Call) -> list[str]:
     """Those that the caller holds. All of ours are weak, and a cache may have forgotten that."""
-    tags = (one.strip() for one in (call.header(b"if-none-match") or "").split(","))
-    return [_weak(one) for one in tags if one][:_TAGS_MAX]
+    return [_weak(one) for one in _listed(call, b"if-none-match")][:_TAGS_MAX]
 
 
 def takes_gzip(call: Call) -> bool:
     """Whether `gzip` is listed, and not by `q=0`."""
-    for one in (call.header(b"accept-encoding") or "").lower().split(","):
-        name, _, quality = one.replace(" ", "").partition(";")
+    for one in _listed(call, b"accept-encoding"):
+        name, _, quality = one.lower().replace(" ", "").partition(";")
         if name == "gzip":
             return quality not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
+
+
+def _listed(call: Call, name: bytes) -> list[str]:
+    """What a header lists, which may be given in several lines."""
+    lines = [value.decode("latin-1") for key, value in call.headers if key == name]
+    return [one.strip() for one in ",".join(lines).split(",") if one.strip()]
 
 
 async def on(call: Call, answer: ClientResponse, row: Row) -> None:

@@ -61,6 +61,12 @@ which belongs to its filter, sort and caller. Errors are RFC 9457 problems.
 "…"}`; `href`, relative to the span's URL, gives it part by part. What a part is a part of is the
 text itself, or JSON where the value is none.
 
+**Exports.** Lines come for as long as there are any, in constant memory, and a stream that breaks
+off has not come whole: it ends without HTTP's last chunk. With `bodies=true` each line is a span;
+values are whole, of a trace the first 50,000 spans come, and a body that neither Roost's log nor
+Phoenix holds any more is left out. In CSV, what a spreadsheet would take for a formula begins with
+an apostrophe.
+
 **Caching.** Nothing is stored by a cache, but for answers with an ETag: those are asked again by
 `If-None-Match`, and answered 304 while nothing has changed.
 
