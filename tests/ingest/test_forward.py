@@ -14,7 +14,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from tests.cells.cellar import until
 from tests.ingest.cell_of_faults import CellOfFaults
 
-from roost.ingest.forward import KILLS, NOT_STORED, OTHER_TRACE, Forward, Pace
+from roost.ingest.drain import KILLS, NOT_STORED, OTHER_TRACE, Pace
+from roost.ingest.forward import Forward
 from roost.ingest.selection import Selector, Traces
 from roost.log.base import Entry, Kind, Position
 from roost.log.records import PROJECT_ATTRIBUTE, Annotation, Deletion, encoded
@@ -69,6 +70,11 @@ class Home:
         """Everything that the log holds now is settled."""
         async with asyncio.timeout(PATIENCE_S):
             await self.forward.settled(self.log.extent.last)
+
+    async def passes(self, seconds: float) -> None:
+        """By forward's own clock."""
+        end = self.forward.clock() + seconds
+        await until(lambda: self.forward.clock() >= end, f"{seconds} s went by")
 
     async def parked(self) -> dict[str, str]:
         """Reasons by span id in hex."""
@@ -201,6 +207,18 @@ async def test_a_cell_that_is_down_is_waited_for(home: Home) -> None:
     assert home.cell.names == ["a"]
 
 
+async def test_the_fault_is_forgotten_once_it_goes_on(home: Home) -> None:
+    home.cell.is_down = True
+    await home.take(batch("a"))
+    await until(lambda: bool(home.forward.fault), "the fault was told")
+    home.cell.is_down, home.cell.swallows = False, {"b"}
+    home.forward.pace = replace(QUICK, stalled_s=PATIENCE_S)
+    await home.take(batch("b"))
+    async with asyncio.timeout(PATIENCE_S):
+        await home.forward.settled(Position(1))
+    assert (home.forward.fault, home.forward.unconfirmed) == ("", 1)
+
+
 async def test_one_span_that_is_refused_is_parked_and_the_others_go_on(home: Home) -> None:
     home.cell.refuses = {"d"}
     await home.take(batch(*"abcdefg"), batch("h"))
@@ -224,6 +242,38 @@ async def test_a_span_that_is_stored_the_second_time_is_not_parked(home: Home) -
     home.cell.swallows = ()
     await home.settled()
     assert (sorted(home.cell.names), await home.parked()) == (["a", "b", "c"], {})
+
+
+async def test_a_copy_of_what_is_stored_makes_nobody_lose_patience(home: Home) -> None:
+    old = [batch(f"{number}", trace=2) for number in range(100)]
+    await home.take(*old)
+    await home.settled()
+    home.forward.pace = replace(QUICK, stalled_s=PATIENCE_S, unconfirmed_max=4)
+    home.cell.a_look = 0
+    await home.take(batch(*"abc"), *old)
+    await home.passes(50 * QUICK.overtaken_s)
+    home.cell.a_look = 1
+    await home.settled()
+    assert (home.cell.names[100:], await home.parked()) == ([*"abc"], {})
+
+
+async def test_a_slow_cell_is_not_taken_for_one_that_stores_nothing(home: Home) -> None:
+    home.forward.pace = replace(QUICK, poll_s=QUICK.stalled_s / 4)
+    home.cell.a_look = 1
+    await home.take(batch(*(f"{number}" for number in range(40))))
+    await home.settled()
+    assert len(home.cell.names) == 40
+    assert (home.cell.posts, await home.parked()) == (1, {})
+
+
+async def test_a_cell_that_stores_nothing_for_long_costs_one_span_at_most(home: Home) -> None:
+    home.cell.a_look = 0
+    await home.take(batch(*"abcdef"))
+    await until(lambda: home.cell.posts > 3 * QUICK.tries, "they were sent again and again")
+    home.cell.a_look = 100
+    await home.settled()
+    assert len(await home.parked()) <= 2
+    assert set(home.cell.names) >= set("cdef")
 
 
 async def test_sending_again_to_a_busy_cell_does_not_count(home: Home) -> None:

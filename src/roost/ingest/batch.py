@@ -1,6 +1,6 @@
 """A part of the log as it goes to a cell: a request, and where each of its spans stands."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -36,6 +36,12 @@ def singles(batch: Batch) -> list[Batch]:
     if len(batch.places) < 2:
         return [batch]
     return [single for half in halves(batch) for single in singles(half)]
+
+
+def without(batch: Batch, span_ids: Container[bytes]) -> Batch:
+    """Those spans are left out."""
+    kept = [at for at, place in enumerate(batch.places) if place.span_id not in span_ids]
+    return Batch(only(batch.request, kept), tuple(batch.places[at] for at in kept))
 
 
 def only(

@@ -1,6 +1,8 @@
 """What a cell has accepted and not yet stored, and how far the log is settled thereby.
 
-Rule 1: pure; times are handed in. Rule 2: a position is settled when each of its spans is, and all
+Rule 1: pure; times are handed in. Rule 2: a cell stores in the order in which it accepts; so a span
+is lost only where one that was first sent after it is stored, or where none is stored any more.
+Rule 3: a position is settled when each of its spans is, and all
 positions before it are: the cursor never passes a span that is only in Phoenix's memory.
 """
 
@@ -8,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
 
 from roost.log.base import Position
 
@@ -27,10 +30,11 @@ class Place:
 
 @dataclass(slots=True)
 class Waiting:
-    """A span that was sent `tries` times, last at `sent_at`; `number` grows with each sending.
-    `places` are all copies of it that the log holds."""
+    """A span that was sent `tries` times, last at `sent_at`; `number` grows with each sending, and
+    was `first` with the first. `places` are all copies of it that the log holds."""
 
     places: list[Place]
+    first: int
     number: int
     sent_at: float
     tries: int = 1
@@ -50,6 +54,7 @@ class Window:
     _left: dict[Position, int] = field(default_factory=dict)
     _number: int = 0
     _stored_number: int = 0
+    _moved_at: float = -inf
 
     def __len__(self) -> int:
         """Spans that wait to be stored."""
@@ -78,13 +83,13 @@ class Window:
                 known.places.append(place)
                 continue
             self._number += 1
-            self._waiting[place.span_id] = Waiting([place], self._number, now)
+            self._waiting[place.span_id] = Waiting([place], self._number, self._number, now)
         return clashes
 
     def oldest(self, count: int) -> list[Waiting]:
         return list(islice(self._waiting.values(), count))
 
-    def stored(self, found: Mapping[bytes, bytes]) -> tuple[int, list[Place]]:
+    def stored(self, found: Mapping[bytes, bytes], now: float) -> tuple[int, list[Place]]:
         """The cell holds these span ids, each under that trace: how many places are confirmed, and
         which cannot be, since the id belongs to another trace there."""
         confirmed, clashes = 0, []
@@ -92,7 +97,9 @@ class Window:
             one = self._waiting.pop(span_id, None)
             if one is None:
                 continue
-            self._stored_number = max(self._stored_number, one.number)
+            # Of several sendings it may have been the first that arrived.
+            self._stored_number = max(self._stored_number, one.first)
+            self._moved_at = now
             if one.place.trace_id == trace_id:
                 confirmed += len(one.places)
             else:
@@ -100,18 +107,25 @@ class Window:
             self._release(one.places)
         return confirmed, clashes
 
-    def lost(self, asked: Iterable[Waiting], before: float, stalled_before: float) -> list[Waiting]:
-        """Those of `asked` that will not come: what was sent after them is stored and they were
-        sent before the one time, or they have waited since before the other."""
+    def overtaken(self, asked: Iterable[Waiting], before: float) -> list[Waiting]:
+        """Those of `asked` that will not come: they were sent before that time, and what was sent
+        after them is stored."""
         return [
             one
             for one in asked
             if one.place.span_id in self._waiting
-            and (
-                (one.number < self._stored_number and one.sent_at < before)
-                or one.sent_at < stalled_before
-            )
+            and one.number < self._stored_number
+            and one.sent_at < before
         ]
+
+    def is_stalled(self, since: float) -> bool:
+        """Spans wait, and since that time none was stored."""
+        oldest = next(iter(self._waiting.values()), None)
+        return oldest is not None and max(oldest.sent_at, self._moved_at) < since
+
+    def wait_on(self, now: float) -> None:
+        """It is not stalled before as much time has gone by again."""
+        self._moved_at = now
 
     def again(self, waiting: Iterable[Waiting], now: float, *, counts: bool) -> None:
         """They were sent once more; where that does not count, to a cell that did not take them."""
