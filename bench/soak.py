@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -175,6 +176,8 @@ class Soak:
 
     def verdict(self, total: int) -> None:
         rounds = self.book.rounds()
+        if not rounds:
+            return
         slowest = max(rounds, key=lambda one: one.outage_s)
         victims: dict[str, int] = {}
         for one in rounds:
@@ -236,10 +239,18 @@ def _new_key(roost: Installation) -> str:
     return roost.key(TENANT, "admin", "ingest")
 
 
+def _stop_on_signals() -> None:
+    """Orderly, so that the next run goes on from here; also where a shell has us ignore Ctrl-C."""
+    task = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else sys.exit)
+
+
 async def run(folder: Path, total: int, rounds: int) -> None:
     with contextlib.closing(Book(folder / "book.db")) as book:
         seed = int(book.fact("seed", str(random.SystemRandom().getrandbits(32))))
         print(f"state {folder}, seed {seed}, {len(book.rounds())} of {total} rounds are done")
+        _stop_on_signals()
         async with soak_in(folder, book, seed) as soak:
             try:
                 await soak.run(schedule(seed, total), rounds)
@@ -262,6 +273,9 @@ def main() -> int:
     except Lost as fault:
         print(f"LOST: {fault}", file=sys.stderr)
         return 1
+    except asyncio.CancelledError:
+        print("stopped; the next run goes on from here")
+        return 130
     print("0 acknowledged spans lost, none twice, no deleted trace came back")
     return 0
 
