@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import index as home_index
-from bench import lists, one_set, phoenix_set, phoenix_side, roost_side, trees, usage
-from bench.index import DAY_US, NOW_US
+from bench import lists, phoenix_set, phoenix_side, roost_side, trees, usage
+from bench.index import BIG_TRACES, DAY_US, NOW_US
+from bench.one_set import OneSet, annotations
 from bench.phoenix_side import PhoenixSide
 from bench.questions import Question
 from bench.report import tables, verdicts
@@ -46,17 +46,18 @@ class Effort:
     timeout_s: float
 
 
-FULL = Effort(60, 5, 25.0, 60.0)
-QUICK = Effort(3, 2, 5.0, 10.0)
-QUICK_SPANS = 1_000
+FULL = Effort(60, 5, 20.0, 120.0)
+QUICK = Effort(3, 1, 5.0, 30.0)
+QUICK_SPANS, QUICK_BIG = 1_000, (300,)
 
 
 def main() -> int:
     options = _options()
     effort = QUICK if options.quick else FULL
+    big = QUICK_BIG if options.quick else BIG_TRACES
     sizes = dict.fromkeys(options.spans, True) | dict.fromkeys(options.alone, False)
     options.cache.mkdir(parents=True, exist_ok=True)
-    found = [_size(options.cache, size, effort, sizes[size]) for size in sorted(sizes)]
+    found = [_size(options.cache, OneSet(size, big), effort, sizes[size]) for size in sorted(sizes)]
     print("\n".join(tables(found)))
     missed = [one for one in verdicts(found) if one.is_missed]
     print("missed: " + "; ".join(map(str, missed)) if missed else "all targets reached")
@@ -75,24 +76,25 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few spans, few rounds: does it run?")
     parser.add_argument("--strict", action="store_true", help="exit 1 where a target is missed")
     options = parser.parse_args()
-    if options.spans is None:
+    if options.spans is None and not options.alone:
         options.spans = [QUICK_SPANS if options.quick else 100_000]
+    options.spans = options.spans or []
     return options
 
 
-def _size(cache: Path, spans: int, effort: Effort, beside: bool) -> Results:
+def _size(cache: Path, one: OneSet, effort: Effort, beside: bool) -> Results:
     """Everything that is asked at one size."""
-    data_dir = cache / f"roost-{spans}"
+    data_dir = cache / f"roost-{one.name}"
     path = current(roost_side.home(data_dir))
-    home_index.build(path, spans, full_text=True)
+    one.build(path)
     with ExitStack() as stack:
         index = stack.enter_context(Index.open(path, deadline_s=DEADLINE_S))
-        phoenix = stack.enter_context(_phoenix(cache, spans, path, effort)) if beside else None
+        phoenix = stack.enter_context(_phoenix(cache, one, path, effort)) if beside else None
         roost = stack.enter_context(roost_side.serving(data_dir))
         asking = _Asking(roost, index.queries, phoenix, effort)
-        rows = [asking.row(one) for one in _questions(index.queries)]
-        traces = sum(one.traces for one in index.queries.projects(EVERYTHING))
-    return Results(spans, traces, tuple(rows))
+        rows = [asking.row(each) for each in _questions(index.queries, len(one.big))]
+        traces = sum(project.traces for project in index.queries.projects(EVERYTHING))
+    return Results(one.spans, traces, tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +143,16 @@ def _agreed(ours: object, theirs: object) -> float:
     return len(set(ours) & set(theirs)) / most if most else 1.0
 
 
-def _questions(queries: Queries) -> Iterator[Question]:
+def _questions(queries: Queries, big: int) -> Iterator[Question]:
     yield from lists.beside(SINCE_US, UNTIL_US)
-    yield from trees.questions(trees.known(queries))
+    yield from trees.questions(trees.known(queries, big))
     yield from usage.questions(SINCE_US, UNTIL_US)
     yield from lists.alone()
 
 
 @contextmanager
-def _phoenix(cache: Path, spans: int, index: Path, effort: Effort) -> Iterator[PhoenixSide]:
-    marks = one_set.annotations(index)
-    folder = phoenix_set.made(cache, str(spans), one_set.bodies(spans), marks)
+def _phoenix(cache: Path, one: OneSet, index: Path, effort: Effort) -> Iterator[PhoenixSide]:
+    folder = phoenix_set.made(cache, one.name, one.bodies(), annotations(index))
     with phoenix_side.serving(folder, effort.timeout_s) as side:
         yield side
 

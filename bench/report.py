@@ -52,7 +52,8 @@ def _beside(found: Results) -> Iterator[str]:
 def _both(row: Row) -> str:
     theirs, ratios = "not asked | | |", " | | "
     if row.phoenix is not None and not row.phoenix.is_answered:
-        theirs, ratios = "no answer in time | | |", " | | "
+        theirs = f"no answer in time | | {row.phoenix.cpu_ms:,.0f} |"
+        ratios = f" | > {row.cpu_ratio:,.0f} | "
     elif row.phoenix is not None:
         times = f"{row.phoenix.p50_ms:,.0f} | {row.phoenix.p95_ms:,.0f} | {row.phoenix.cpu_ms:,.0f}"
         theirs = f"{times} | {_kb(row.phoenix_bytes)}"

@@ -1,10 +1,11 @@
 """What a run has found."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.questions import Group
-from bench.timing import Timing
+from bench.timing import Timing, ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,12 @@ class Row:
     @property
     def ratio(self) -> float:
         """How many times as long Phoenix takes, by the median."""
-        return self.phoenix.p50_ms / self.roost.p50_ms if self.phoenix else 0.0
+        return ratio(self.phoenix.p50_ms, self.roost.p50_ms) if self.phoenix else math.nan
 
     @property
     def cpu_ratio(self) -> float:
         """The same, by the servers' CPU."""
-        return self.phoenix.cpu_ms / self.roost.cpu_ms if self.phoenix else 0.0
+        return ratio(self.phoenix.cpu_ms, self.roost.cpu_ms) if self.phoenix else math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.index import BIG_TRACES
 from bench.questions import Group, Question
 
 from roost.index.filters import Sort, SortBy, TraceFilter
@@ -23,10 +22,10 @@ class Known:
     spans: int
 
 
-def known(queries: Queries) -> list[Known]:
-    """The newest trace, and the big ones by size."""
+def known(queries: Queries, big: int) -> list[Known]:
+    """The newest trace, and the biggest by size."""
     newest = queries.traces(EVERYTHING, TraceFilter(), Sort(), limit=1).rows
-    biggest = queries.traces(EVERYTHING, TraceFilter(), Sort(SortBy.SPANS), limit=len(BIG_TRACES))
+    biggest = queries.traces(EVERYTHING, TraceFilter(), Sort(SortBy.SPANS), limit=big)
     rows = [*newest, *reversed(biggest.rows)]
     return [Known(row.trace_id, row.project, row.spans) for row in rows]
 
