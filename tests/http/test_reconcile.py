@@ -8,6 +8,7 @@ from tests.index.amended import span
 from roost.http.reconcile_traces import SURE_AFTER_S
 from roost.index import places
 from roost.index.home import erase
+from roost.index.moves import sessions_after
 from roost.log.base import Position
 from roost.log.records import Annotation, Deletion
 from roost.policy.forwarding import parse_policy
@@ -230,6 +231,16 @@ async def test_a_trace_that_was_moved_moves_in_the_index(tmp_path: Path) -> None
             "02": "p",
         }
         assert {change.project for change in one.told[-1].changes} == {"p", "other"}
+
+
+async def test_a_session_stands_where_it_began_in_phoenix(tmp_path: Path) -> None:
+    async with world(tmp_path) as one:
+        await one.take(span(1, 1, session__id="chat"), project="second")
+        one.file.session("chat")
+        await one.look()
+        found = await one.home.index.read(lambda db: sessions_after(db, 0, 9))
+        assert [(place.session, place.project) for place in found] == [("chat", "default")]
+        assert (await one.traces())["01"].project == "second"
 
 
 async def test_an_index_that_is_built_anew_takes_from_the_cell_what_the_log_has_let_go(

@@ -22,8 +22,9 @@ _TABLES: Mapping[str, str] = {
     "span": "SELECT span_id, parent, kind, status, start, end, prompt, completion, position,"
     " ordinal, (SELECT text FROM word WHERE id = name) FROM span",
     "project": "SELECT name, traces FROM project WHERE traces",
-    "session": "SELECT (SELECT text FROM word WHERE id = s.word), p.name, s.start, s.end, s.traces"
-    " FROM session s JOIN project p ON p.id = s.project",
+    # In which project a session began, a log that was erased does not tell: the cell does.
+    "session": "SELECT (SELECT text FROM word WHERE id = s.word), s.start, s.end, s.traces"
+    " FROM session s",
     "usage": "SELECT grain, call, bucket, p.name, (SELECT text FROM word WHERE id = model), spans,"
     " errors, u.traces, failed, prompt, completion, cost, sketch"
     " FROM usage u JOIN project p ON p.id = u.project",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.index.amended import call, contents, index_of, span, spans_record
 
-from roost.index.moves import move
+from roost.index.moves import move, move_session, sessions_after
 from roost.index.rows import Change
 
 ONE, TWO = (1).to_bytes(16), (2).to_bytes(16)
@@ -26,10 +26,18 @@ def test_everything_that_counts_by_project_goes_along(tmp_path: Path) -> None:
     )
     with moved, born:
         moved.amend(lambda hand: move(hand, ONE, "q"))
-        was, now = contents(born), contents(moved)
-        # As in Phoenix, a session stays in the project in which it began.
-        assert now.pop("session") == [(*row[:1], "p", *row[2:]) for row in was.pop("session")]
-        assert now == was
+        assert contents(moved) == contents(born)
+
+
+def test_a_session_stays_where_it_began_until_it_is_moved_itself(tmp_path: Path) -> None:
+    with index_of(tmp_path / "index.db", [spans_record(1, *SPANS)]) as index:
+        index.amend(lambda hand: move(hand, ONE, "q"))
+        (place,) = index.read(lambda db: sessions_after(db, 0, 9))
+        assert (place.session, place.project) == ("chat", "p")
+        index.amend(lambda hand: move_session(hand, place.word, "q"))
+        (place,) = index.read(lambda db: sessions_after(db, 0, 9))
+        assert place.project == "q"
+        assert index.read(lambda db: sessions_after(db, place.word, 9)) == []
 
 
 def test_watchers_see_it_go_and_come(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from roost.cells.ledger import ApiLedger, Ledger, SqliteLedger
 from roost.cells.ledger_annotations import SqliteAnnotations
 from roost.cells.ledger_api import ApiIdentity, ApiSpans
 from roost.cells.ledger_identity import CellIdentity, SqliteIdentity
+from roost.cells.ledger_sessions import SqliteSessions
 from roost.cells.ledger_spans import SpanKey, SqliteSpans
 from roost.log.records import LoggedSpan
 
@@ -34,13 +35,14 @@ class IdentitySource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CellView:
-    """`annotations` is None where the cell can only be asked by its API, which lists none but by
-    span."""
+    """`annotations` and `sessions` are None where the cell can only be asked by its API, which
+    lists annotations by span alone."""
 
     ledger: Ledger
     spans: SpanSource
     identity: IdentitySource
     annotations: SqliteAnnotations | None = None
+    sessions: SqliteSessions | None = None
 
 
 def file_view(database: Path, service: str) -> CellView:
@@ -50,6 +52,7 @@ def file_view(database: Path, service: str) -> CellView:
         SqliteSpans(database),
         SqliteIdentity(database, service),
         SqliteAnnotations(database, service),
+        SqliteSessions(database),
     )
 
 

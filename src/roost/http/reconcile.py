@@ -19,6 +19,7 @@ from roost.errors import Unavailable
 from roost.http.home import Home
 from roost.http.index_desk import IndexDesk
 from roost.http.reconcile_annotations import AnnotationReading
+from roost.http.reconcile_sessions import SessionWalk
 from roost.http.reconcile_spans import SpanReading
 from roost.http.reconcile_traces import SLICES_A_LOOK, TraceWalk
 from roost.ingest import eras
@@ -59,6 +60,7 @@ class Reconciler:
     spans: SpanReading
     annotations: AnnotationReading
     traces: TraceWalk
+    sessions: SessionWalk
     _busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
@@ -87,6 +89,7 @@ class Reconciler:
             SpanReading(index, home.log),
             AnnotationReading(index, home.log, forward, progress, clock),
             TraceWalk(index, forward, progress, home.delete, clock, now),
+            SessionWalk(index),
         )
 
     async def run(self) -> None:
@@ -109,6 +112,8 @@ class Reconciler:
                 await self.annotations.look(view.annotations)
             slices = SLICES_A_LOOK if view.annotations is not None else SLICES_BY_API
             await self.traces.look(view.ledger, lambda: self._is_same(view), slices)
+            if view.sessions is not None:
+                await self.sessions.look(view.sessions)
         return is_whole
 
     async def read_into(self, index: IndexDesk, view: CellView) -> None:

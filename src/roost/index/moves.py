@@ -1,13 +1,39 @@
-"""A trace that was transferred to another project in the cell.
+"""A trace that was transferred to another project in the cell, a session that began in another.
 
 Rule: everything that counts by project goes along; what stands on the trace stays.
 """
 
-from dataclasses import replace
+import sqlite3
+from dataclasses import dataclass, replace
 
 from roost.index.amending import Hand
 from roost.index.schema import SPAN_BITS
 from roost.index.trace_store import Stored, load, spans_of_trace
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlace:
+    """A session, by word and by name, and its project's name."""
+
+    word: int
+    session: str
+    project: str
+
+
+def sessions_after(db: sqlite3.Connection, word: int, limit: int) -> list[SessionPlace]:
+    """Those behind that word, in order."""
+    rows = db.execute(
+        "SELECT s.word, w.text, p.name FROM session s JOIN word w ON w.id = s.word"
+        " JOIN project p ON p.id = s.project WHERE s.word > ? ORDER BY s.word LIMIT ?",
+        (word, limit),
+    )
+    return [SessionPlace(*row) for row in rows]
+
+
+def move_session(hand: Hand, word: int, project: str) -> None:
+    """The session alone: its traces are where they are."""
+    to = hand.projects.id_of(project)
+    hand.db.execute("UPDATE session SET project = ? WHERE word = ?", (to, word))
 
 
 def move(hand: Hand, trace_id: bytes, project: str) -> bool:
