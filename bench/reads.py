@@ -4,8 +4,8 @@
 
 Phoenix is stock, on a database that it made itself, and is asked the very GraphQL documents of its
 web UI. Roost is a keeper and a gateway, asked over HTTP with a read key. Sets are made once and
-kept in --cache. Absolute times move with the machine: compare rows of one run, and CPU before wall
-time where others work on it too.
+kept in --cache, some 4 KB a span. Absolute times move with the machine: compare rows of one run,
+and CPU before wall time where others work on it too.
 """
 
 import argparse
@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import lists, phoenix_set, phoenix_side, roost_side, trees, usage
 from bench.index import BIG_TRACES, DAY_US, NOW_US
 from bench.one_set import OneSet, annotations
 from bench.phoenix_side import PhoenixSide
@@ -27,6 +26,7 @@ from bench.results import Results, Row
 from bench.roost_side import RoostSide
 from bench.timing import Contestant, measured
 
+from bench import lists, phoenix_set, phoenix_side, roost_side, trees, usage
 from roost.index.generations import current
 from roost.index.home import Index
 from roost.index.queries import Queries
@@ -56,8 +56,8 @@ def main() -> int:
     effort = QUICK if options.quick else FULL
     big = QUICK_BIG if options.quick else BIG_TRACES
     sizes = dict.fromkeys(options.spans, True) | dict.fromkeys(options.alone, False)
-    options.cache.mkdir(parents=True, exist_ok=True)
-    found = [_size(options.cache, OneSet(size, big), effort, sizes[size]) for size in sorted(sizes)]
+    with _cache(options) as cache:
+        found = [_size(cache, OneSet(size, big), effort, sizes[size]) for size in sorted(sizes)]
     print("\n".join(tables(found)))
     missed = [one for one in verdicts(found) if one.is_missed]
     print("missed: " + "; ".join(map(str, missed)) if missed else "all targets reached")
@@ -70,9 +70,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--spans", type=int, nargs="*", default=None, help="asked of both sides")
     parser.add_argument("--alone", type=int, nargs="*", default=[], help="asked of Roost alone")
-    parser.add_argument(
-        "--cache", type=Path, default=Path(tempfile.gettempdir()) / "roost-bench-reads"
-    )
+    parser.add_argument("--cache", type=Path, help="where sets are kept; a quick run keeps none")
     parser.add_argument("--quick", action="store_true", help="few spans, few rounds: does it run?")
     parser.add_argument("--strict", action="store_true", help="exit 1 where a target is missed")
     options = parser.parse_args()
@@ -80,6 +78,17 @@ def _options() -> argparse.Namespace:
         options.spans = [QUICK_SPANS if options.quick else 100_000]
     options.spans = options.spans or []
     return options
+
+
+@contextmanager
+def _cache(options: argparse.Namespace) -> Iterator[Path]:
+    if options.quick and options.cache is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+        return
+    cache: Path = options.cache or Path(tempfile.gettempdir()) / "roost-bench-reads"
+    cache.mkdir(parents=True, exist_ok=True)
+    yield cache
 
 
 def _size(cache: Path, one: OneSet, effort: Effort, beside: bool) -> Results:
