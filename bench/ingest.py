@@ -2,11 +2,13 @@
 beside it, in the same run, a stock Phoenix that takes the same batches into its memory.
 
 Roost's 200 is durable, Phoenix's is not. Latency is counted from when a batch was due, so that a
-stall is not hidden by a sender that waits. `--parts` chooses; see bench/README.md.
+stall is not hidden by a sender that waits. Then, without any Phoenix, the keeper's memory while the
+log grows.
 """
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -34,7 +36,7 @@ BURST_PER_S, P99_MS, GROWTH_MB = 10_000.0, 250.0, 48.0
 STEADY_PER_S = 5_000.0
 PHOENIX_QUEUE = 20_000
 """Above it Phoenix answers 503."""
-WARM_S = 30.0
+WARM_S, CATCH_UP_S = 30.0, 10.0
 SETTINGS = {"ROOST_REQUESTS_PER_MINUTE": "1000000"}
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
@@ -60,17 +62,21 @@ class Target:
         return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
-async def burst(target: Target, spans: int, senders: int = 8) -> float:
+async def burst(url: str, key: str, spans: int, seed: int, senders: int = 8) -> float:
     """Spans a second that are taken from senders who do not pause."""
-    bodies = iter(list(Traces(1).batches(spans, LARGE_BATCH_SPANS)))
+    bodies = iter(list(Traces(seed).batches(spans, LARGE_BATCH_SPANS)))
+    async with target_at(url, key) as target:
 
-    async def send_on() -> None:
-        for body in bodies:
-            await target.send(body, time.monotonic())
+        async def send_on() -> None:
+            for body in bodies:
+                await target.send(body, time.monotonic())
 
-    began = time.monotonic()
-    await asyncio.gather(*(send_on() for _ in range(senders)))
-    return spans / (time.monotonic() - began)
+        began = time.monotonic()
+        await asyncio.gather(*(send_on() for _ in range(senders)))
+        took_s = time.monotonic() - began
+    if target.refused:
+        print(f"  refused of {len(target.took_ms)} batches: {target.refused}")
+    return spans / took_s
 
 
 async def steady(target: Target, per_s: float, seconds: float, seed: int) -> None:
@@ -93,6 +99,17 @@ async def target_at(url: str, key: str = "") -> AsyncIterator[Target]:
         yield Target(url, session)
 
 
+def cpu_of(roost: Installation) -> dict[str, float]:
+    """Seconds so far; the gateway is in the process of `roost up`."""
+    there = processes(roost)
+    return {"gateway": cpu_s_of(there["up"]), "keeper": cpu_s_of(there["keeper"])}
+
+
+def cpu_s_of(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 async def row_of(roost: Installation) -> m.IngestRow:
     async with KeeperClient(socket_path(roost.data_dir)) as keeper:
         rows = await keeper.ask("ingest/status", list[m.IngestRow])
@@ -108,12 +125,19 @@ class Bench:
         if least is not None and value < least:
             self.missed.append(f"{what}: {value:.0f} {unit}, less than {least:.0f}")
 
-    async def acknowledgement(self, url: str, key: str, seconds: float) -> Sequence[float]:
-        """Of Roost at `url`: burst rate, p50 and p99 at the steady rate."""
-        async with target_at(url, key) as target:
-            rates = [await burst(target, 20_000) for _ in range(3)]
+    async def acknowledgement(
+        self, roost: Installation, key: str, seconds: float
+    ) -> Sequence[float]:
+        """Of Roost: burst rate, p50 and p99 at the steady rate."""
+        url = f"{roost.base}/v1/traces"
+        rates = [await burst(url, key, 20_000, seed=10 + number) for number in range(3)]
+        await asyncio.sleep(CATCH_UP_S)
+        before = cpu_of(roost)
         async with target_at(url, key) as target:
             await steady(target, STEADY_PER_S, seconds, seed=2)
+        for kind, cpu_s in cpu_of(roost).items():
+            cost_us = (cpu_s - before[kind]) / (STEADY_PER_S * seconds) * 1e6
+            self.tell(f"CPU of {kind} at {STEADY_PER_S:.0f} spans/s", cost_us, "µs a span")
         p50, p99 = target.percentile(0.5), target.percentile(0.99)
         self.tell("Roost, burst, acknowledged and durable", max(rates), "spans/s", BURST_PER_S)
         self.tell(f"Roost, p50 at {STEADY_PER_S:.0f} spans/s", p50, "ms")
@@ -126,8 +150,7 @@ class Bench:
 
     async def alone(self, url: str) -> Sequence[float]:
         """The same of a Phoenix, as far as its queue goes."""
-        async with target_at(url) as target:
-            rate = await burst(target, PHOENIX_QUEUE // 2)
+        rate = await burst(url, "", PHOENIX_QUEUE // 2, seed=20)
         await asyncio.sleep(30)
         async with target_at(url) as target:
             await steady(target, STEADY_PER_S, 2, seed=3)
@@ -165,6 +188,7 @@ class Bench:
             await steady(target, per_s, seconds, seed=4)
         sampling.cancel()
         row = await row_of(roost)
+        self.tell(f"p99 at {per_s:.0f} spans/s without Phoenix", target.percentile(0.99), "ms")
         _tell_backlog(self, sampled, row)
         if target.refused:
             self.missed.append(f"refused while Phoenix is down: {target.refused}")
@@ -209,8 +233,8 @@ def without_phoenix(folder: Path) -> Iterator[Installation]:
 def with_phoenix(bench: Bench, folder: Path, seconds: float) -> None:
     with started(folder) as roost:
         key = roost.key(TENANT, "ingest")
-        ours = asyncio.run(bench.acknowledgement(f"{roost.base}/v1/traces", key, seconds))
-        asyncio.run(bench.forwarding(roost, 60))
+        ours = asyncio.run(bench.acknowledgement(roost, key, seconds))
+        asyncio.run(bench.forwarding(roost, 45))
     port = free_port()
     environment = {
         "PHOENIX_WORKING_DIR": str(folder),
