@@ -216,7 +216,7 @@ class _Run:
                 Done(t.project, t.into, t.spans, t.annotations, t.rejected, t.refused)
                 for t in tallies
             ],
-            notes=opened.notes(),
+            notes=[*opened.notes(), *_bare(tallies)],
         )
 
 
@@ -240,6 +240,11 @@ async def _open_file(path: Path, wish: Wish) -> _Opened:
     notes = [] if is_known(path) else ["this file is of a Phoenix that Roost was not tried with"]
     source = FilePhoenix(partial(reading, path), SqliteSpans(path).spans, wish.since)
     return _Opened(source, _identity(identity.first_project), "", lambda: notes)
+
+
+def _bare(tallies: Sequence[Tally]) -> list[str]:
+    count = sum(one.bare for one in tallies)
+    return [f"{count} annotations came without their metadata"] if count else []
 
 
 def _lacks(source: RestPhoenix) -> list[str]:
@@ -330,7 +335,7 @@ class KeeperSink:
             except Unavailable as error:
                 if time.monotonic() > deadline:
                     raise
-                self.waits(error.reason or error.message)
+                self.waits(f"{error.message} {error.reason}".strip())
                 await asyncio.sleep(error.retry_after_s or 1)
 
 
