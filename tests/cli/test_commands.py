@@ -12,7 +12,7 @@ from tests.cells.stock_phoenix import free_port
 from tests.installation import Installation
 from typer.testing import CliRunner
 
-from roost.cli.main import app
+from roost.cli.main import whole
 
 Shape = Mapping[str, tuple[type, ...]]
 NOTHING = type(None)
@@ -110,7 +110,7 @@ EXPLAINED = {
 
 @pytest.mark.parametrize(("code", "arguments"), EXPLAINED.values(), ids=EXPLAINED)
 def test_explain_says_by_its_exit_code_whether(code: int, arguments: tuple[str, ...]) -> None:
-    done = CliRunner().invoke(app, ["explain", *arguments, "--json"])
+    done = CliRunner().invoke(whole(), ["explain", *arguments, "--json"])
     assert done.exit_code == code, done.stdout
     said = json.loads(done.stdout)
     assert said["allowed"] is (code == 0)
@@ -135,4 +135,4 @@ def test_doctor_lists_every_wrong_setting_and_fails(tmp_path: Path) -> None:
 
 
 def test_a_command_that_is_none_is_a_usage_error() -> None:
-    assert CliRunner().invoke(app, ["nonsense"]).exit_code == 2
+    assert CliRunner().invoke(whole(), ["nonsense"]).exit_code == 2

@@ -36,6 +36,7 @@ class CellOfFaults:
     most_waiting: int = 0
     connections: int = 0
     lives: int = 0
+    looks: int = 0
     on_look: Callable[[], None] = lambda: None
 
     @asynccontextmanager
@@ -78,6 +79,7 @@ class Connection:
 
     async def stored(self, span_ids: Sequence[bytes]) -> Mapping[bytes, bytes]:
         cell = self.cell
+        cell.looks += 1
         cell.on_look()
         some, cell.accepted = cell.accepted[: cell.a_look], cell.accepted[cell.a_look :]
         for span_id, trace_id, name in some:

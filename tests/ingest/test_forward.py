@@ -405,3 +405,15 @@ async def test_it_goes_on_where_it_was_when_it_is_opened_again(tmp_path: Path) -
     async with opened(tmp_path, cell, {}, known) as home:
         await home.settled()
     assert cell.names == ["a", "b"]
+
+
+async def test_a_trace_of_two_projects_is_sent_one_after_the_other(home: Home) -> None:
+    """Phoenix may take two posts at once, and the first span says where the trace belongs."""
+    home.cell.a_look = 0
+    await home.take(batch("a", trace=1, project="first"), batch("b", trace=1, project="second"))
+    await until(lambda: bool(home.cell.accepted), "the first was accepted")
+    await until(lambda: home.cell.looks > 2, "it was waited for")
+    assert [name for _, _, name in home.cell.accepted] == ["a"]
+    home.cell.a_look = 100
+    await home.settled()
+    assert home.cell.names == ["a", "b"]

@@ -15,6 +15,8 @@ from roost.http.home import Home
 from roost.model import Tenant, TenantId
 
 TIDY_EVERY_S = 30.0
+VISIT_AFTER_S = 12 * 3600.0
+VISITORS_MAX = 4
 
 log = logging.getLogger("roost.homes")
 
@@ -31,6 +33,8 @@ class Homes:
     _open: dict[TenantId, "asyncio.Task[Home]"] = field(default_factory=dict)
     _stacks: dict[TenantId, AsyncExitStack] = field(default_factory=dict)
     _removed: set[TenantId] = field(default_factory=set)
+    _asleep: dict[TenantId, tuple[Tenant, float]] = field(default_factory=dict)
+    """Homes that were closed, and when."""
 
     async def of(self, tenant: Tenant) -> Home:
         """The tenant's open home. However many ask, it is opened once."""
@@ -41,12 +45,14 @@ class Homes:
             task = self._open[tenant.id] = asyncio.create_task(self._enter(tenant))
         home = await asyncio.shield(task)
         home.used_at = self.clock()
+        self._asleep.pop(tenant.id, None)
         return home
 
     async def remove(self, tenant_id: TenantId) -> None:
         """Closed for good, the tenant being deleted."""
         self._removed.add(tenant_id)
         await self._close(tenant_id)
+        self._asleep.pop(tenant_id, None)
 
     @asynccontextmanager
     async def running(self, tenants: Sequence[Tenant]) -> AsyncIterator["Homes"]:
@@ -67,22 +73,33 @@ class Homes:
                 await self.of(tenant)
             except Exception:  # the supervisor: one home that is damaged must not stop the others
                 log.exception("the home of %s could not be opened", tenant.id)
-            if len(self._open) > self.open_max:
+            if len(self._open) > self.open_max + VISITORS_MAX:
                 await self.close_idle(after_s=0)
 
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(TIDY_EVERY_S)
-            for home in self._ready():
-                await home.end_stale_erasings()
-            if len(self._open) > self.open_max:
-                await self.close_idle(self.idle_after_s)
+            try:
+                await self.tidy()
+            except Exception:  # the supervisor
+                log.exception("the homes could not be tidied")
+
+    async def tidy(self) -> None:
+        """Ends what was begun and left, closes what is idle, and opens for a while what has been
+        closed for long: retention and erasing are owed to those homes too."""
+        for home in self._ready():
+            await home.end_stale_erasings()
+        if len(self._open) > self.open_max:
+            await self.close_idle(self.idle_after_s)
+        long_ago = self.clock() - VISIT_AFTER_S
+        await self._look_at([tenant for tenant, at in self._asleep.values() if at < long_ago][:1])
 
     async def close_idle(self, after_s: float) -> None:
         """Those that nobody has used for so long and that have nothing pending."""
         for home in self._ready():
             if self.clock() - home.used_at >= after_s and home.is_idle:
                 await self._close(home.tenant.id)
+                self._asleep[home.tenant.id] = (home.tenant, self.clock())
 
     def _ready(self) -> list[Home]:
         done = [task for task in self._open.values() if task.done() and not task.cancelled()]

@@ -153,7 +153,9 @@ class Drain:
     async def _send(self, batch: Batch) -> None:
         if not batch.places:
             return
-        while self.room < len(batch.places) and len(self.window):
+        while len(self.window) and (
+            self.room < len(batch.places) or self.window.is_crossed_by(batch.places)
+        ):
             await self._confirm()
         refused = await self._post(batch)
         if not refused:

@@ -69,6 +69,15 @@ class Window:
         """All of it is sent, or needs no sending."""
         self._settle_one(position)
 
+    def is_crossed_by(self, places: Sequence[Place]) -> bool:
+        """Some of them are of a trace that waits under another project. Phoenix may begin a later
+        batch before it is through with an earlier one, and the first span says the project."""
+        projects = {place.trace_id: place.project for place in places}
+        return any(
+            projects.get(one.place.trace_id, one.place.project) != one.place.project
+            for one in self._waiting.values()
+        )
+
     def send(self, places: Sequence[Place], now: float) -> list[Place]:
         """The spans were accepted. Those of them whose id waits under another trace: the cell
         keeps the first and drops these."""
