@@ -72,7 +72,11 @@ def empty_database(cache: Path) -> Path:
 
 def copied(source: Path, target: Path) -> None:
     """With what stands in its journal."""
-    with closing(sqlite3.connect(source)) as db, closing(sqlite3.connect(target)) as copy:
+    uri = f"{source.absolute().as_uri()}?mode=ro"
+    with (
+        closing(sqlite3.connect(uri, uri=True)) as db,
+        closing(sqlite3.connect(target)) as copy,
+    ):
         db.backup(copy)
 
 
