@@ -158,7 +158,7 @@ def _sessions(since_us: int, until_us: int) -> Question:
 
     return Question(
         f"sessions, the first page ({FIRST_PAGE})",
-        Group.LIST,
+        Group.SESSIONS,
         lambda side: side.get(f"sessions?project={PROJECT}&limit={FIRST_PAGE}")["next"],
         lambda queries: queries.sessions(
             EVERYTHING, SessionFilter(project=PROJECT), limit=FIRST_PAGE

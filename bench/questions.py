@@ -14,6 +14,7 @@ class Group(StrEnum):
     """What a question is judged by."""
 
     LIST = "list beside Phoenix"
+    SESSIONS = "sessions"
     SORT = "unfiltered sort"
     EQUALITY = "filter for one value"
     OTHER = "other combination"

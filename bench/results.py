@@ -33,6 +33,13 @@ class Row:
         """The same, by the servers' CPU."""
         return ratio(self.phoenix.cpu_ms, self.roost.cpu_ms) if self.phoenix else math.nan
 
+    @property
+    def least_ratio(self) -> float:
+        """By time or by CPU, whichever says less."""
+        return min(
+            (self.ratio, self.cpu_ratio), key=lambda one: math.inf if math.isnan(one) else one
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Results:

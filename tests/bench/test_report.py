@@ -40,12 +40,17 @@ def test_nothing_is_missed_where_all_is_fast() -> None:
 
 
 def test_a_list_must_be_fast_and_a_hundred_times_faster() -> None:
-    slow = changed(results(), Group.LIST, Timing(10.0, 16.0))
+    slow = changed(results(), Group.LIST, Timing(10.0, 16.0, 1.0))
     assert missed(slow) == ["newest, at 100,000, p95", "newest, at 100,000, beside Phoenix"]
 
 
+def test_the_ratio_that_counts_is_the_lesser_of_time_and_cpu() -> None:
+    hungry = changed(results(), Group.LIST, Timing(2.0, 3.0, 9.0))
+    assert missed(hungry) == ["newest, at 100,000, beside Phoenix"]
+
+
 def test_one_value_must_cost_the_same_at_any_size() -> None:
-    large = changed(results(5_000_000), Group.EQUALITY, Timing(3.2, 4.0))
+    large = changed(results(5_000_000), Group.EQUALITY, Timing(3.2, 4.0, 1.0))
     assert missed(results(), large) == [
         "filter for one value, 100,000 to 5,000,000, the worst (a user)"
     ]
