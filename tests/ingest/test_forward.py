@@ -1,6 +1,7 @@
 """From the log into a cell that does as it is told, over a real log and a real database."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -214,9 +215,10 @@ async def test_the_fault_is_forgotten_once_it_goes_on(home: Home) -> None:
     home.cell.is_down, home.cell.swallows = False, {"b"}
     home.forward.pace = replace(QUICK, stalled_s=PATIENCE_S)
     await home.take(batch("b"))
+    await until(lambda: home.forward.unconfirmed == 1, "the second one was sent")
     async with asyncio.timeout(PATIENCE_S):
         await home.forward.settled(Position(1))
-    assert (home.forward.fault, home.forward.unconfirmed) == ("", 1)
+    assert home.forward.fault == ""
 
 
 async def test_one_span_that_is_refused_is_parked_and_the_others_go_on(home: Home) -> None:
@@ -417,3 +419,15 @@ async def test_a_trace_of_two_projects_is_sent_one_after_the_other(home: Home) -
     home.cell.a_look = 100
     await home.settled()
     assert home.cell.names == ["a", "b"]
+
+
+async def test_a_log_that_is_shorter_than_what_was_settled_is_sent_anew(tmp_path: Path) -> None:
+    cell, known = CellOfFaults(), Known(set(), {})
+    async with opened(tmp_path, cell, {}, known) as home:
+        await home.take(batch("a"), batch("b"), batch("c"))
+        await home.settled()
+    shutil.rmtree(tmp_path / "log")
+    async with opened(tmp_path, cell, {}, known) as home:
+        await home.take(batch("d"))
+        await until(lambda: "d" in cell.names, "it was stored")
+    assert cell.names == [*"abcd"]

@@ -5,6 +5,7 @@ relies on it; after a crash, of Roost or of the cell, what is not settled is sen
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from roost.ingest.drain import Drain, Select
 from roost.ingest.drain import Pace as Pace
 from roost.ingest.window import Window
 from roost.log.base import BEGINNING, Log, Position
-from roost.storage.progress import Progress
+from roost.storage.progress import Progress, Settled
+
+log = logging.getLogger("roost.forward")
 
 Connect = Callable[[], AbstractAsyncContextManager[Cell]]
 """Wakes the cell and keeps it awake until the block ends. Unavailable where it cannot."""
@@ -50,7 +53,7 @@ class Forward:
 
     async def run(self) -> None:
         """For ever: whenever the log holds more than the cell."""
-        await self.move(Position(await self.progress.cursor()))
+        await self.move(await self._begins_at())
         while True:
             await self.log.wait(self.cursor)
             try:
@@ -60,6 +63,19 @@ class Forward:
             except Unavailable as error:
                 self.fault = error.reason or error.message
                 await asyncio.sleep(error.retry_after_s or self.pace.busy_s)
+
+    async def _begins_at(self) -> Position:
+        """Where the log is shorter than what was settled, it was put back from a backup, or is
+        gone: its positions mean something else now, so all of it is sent."""
+        cursor, extent = Position(await self.progress.cursor()), self.log.extent
+        if cursor <= extent.last:
+            return cursor
+        begins_at = Position(extent.first - 1)
+        log.warning(
+            "the log ends at %s, before the cursor %s; it is read anew", extent.last, cursor
+        )
+        await self.progress.settle(begins_at, Settled())
+        return begins_at
 
     async def settled(self, position: Position) -> None:
         """Returns once every record up to `position` is settled."""
