@@ -91,14 +91,29 @@ def test_an_input_that_is_no_text_is_shown_as_json() -> None:
     assert facts_of(one).input == "[1,null]"
 
 
-def test_without_an_input_the_last_message_that_was_asked_is_shown() -> None:
+def test_without_an_input_the_last_message_of_the_user_is_shown() -> None:
     facts = read(
-        ("llm.input_messages.0.message.content", "be kind"),
-        ("llm.input_messages.1.message.content", "hello"),
+        ("llm.input_messages.0.message.role", "user"),
+        ("llm.input_messages.0.message.content", "hello"),
+        ("llm.input_messages.1.message.content", "be kind"),
+        ("llm.input_messages.1.message.role", "system"),
+        ("llm.input_messages.2.message.role", "tool"),
+        ("llm.input_messages.2.message.content", "42"),
+        ("llm.output_messages.0.message.role", "assistant"),
         ("llm.output_messages.0.message.contents.0.message_content.text", "hi"),
     )
     assert (facts.input, facts.output) == ("hello", "hi")
-    assert facts.texts == ["be kind", "hello", "hi"]
+    assert facts.texts == ["hello", "be kind", "42", "hi"]
+
+
+def test_a_message_of_nobody_is_no_preview() -> None:
+    facts = read(("llm.input_messages.0.message.content", "be kind"), ("llm.output_messages", "x"))
+    assert (facts.input, facts.output, facts.texts) == ("", "", ["be kind"])
+
+
+def test_a_key_that_is_no_message_s_is_passed_over() -> None:
+    facts = read(("llm.input_messages.message.content", "odd"))
+    assert facts.input == ""
 
 
 def genai(**more: Attribute) -> Facts:

@@ -48,6 +48,7 @@ _INPUT_MESSAGE, _OUTPUT_MESSAGE = "llm.input_messages.", "llm.output_messages."
 _MESSAGES = (_INPUT_MESSAGE, _OUTPUT_MESSAGE)
 _SCALARS = ("int_value", "string_value", "double_value", "bool_value")
 _CONTENT = ("message.content", "message_content.text")
+_ROLE = "message.role"
 
 
 @dataclass(slots=True)
@@ -135,17 +136,35 @@ def facts_of(logged: LoggedSpan) -> Facts:
         cached=cached,
         cache_write=cache_write,
         reasoning=reasoning,
-        input=(input_ or (asked[-1] if asked else ""))[:PREVIEW_CHARS],
-        output=(output or (answered[0] if answered else ""))[:PREVIEW_CHARS],
-        texts=[text for text in (input_, output, *asked, *answered, status.message) if text],
+        input=(input_ or next(reversed(_by("user", asked)), ""))[:PREVIEW_CHARS],
+        output=(output or next(iter(_by("assistant", answered)), ""))[:PREVIEW_CHARS],
+        texts=[
+            text
+            for text in (input_, output, *_texts(asked), *_texts(answered), status.message)
+            if text
+        ],
     )
 
 
-def _read(attributes: Iterable[KeyValue]) -> tuple[dict[str, genai.Value], list[str], list[str]]:
-    """The attributes that matter, and the texts of the messages, asked and answered."""
+_Said = list[tuple[str, str]]
+"""Role and text of messages, in their order."""
+
+
+def _by(role: str, said: _Said) -> list[str]:
+    """What somebody in that role said: a preview shows no prompt of the system, and what a tool
+    said is not the answer."""
+    return [text for who, text in said if who == role]
+
+
+def _texts(said: _Said) -> list[str]:
+    return [text for _, text in said]
+
+
+def _read(attributes: Iterable[KeyValue]) -> tuple[dict[str, genai.Value], _Said, _Said]:
+    """The attributes that matter, and the messages, asked and answered."""
     found: dict[str, genai.Value] = {}
-    asked: list[str] = []
-    answered: list[str] = []
+    roles: dict[str, str] = {}
+    contents: list[tuple[str, str]] = []
     is_genai = False
     for pair in attributes:
         key = pair.key
@@ -153,14 +172,27 @@ def _read(attributes: Iterable[KeyValue]) -> tuple[dict[str, genai.Value], list[
             value = pair.value
             found[key] = value.string_value or _plain(value)
             is_genai = is_genai or key.startswith(genai.PREFIX)
-        elif key.startswith(_MESSAGES) and key.endswith(_CONTENT):
-            texts = asked if key.startswith(_INPUT_MESSAGE) else answered
-            texts.append(pair.value.string_value)
+        elif key.startswith(_MESSAGES):
+            if key.endswith(_ROLE):
+                roles[key.removesuffix(_ROLE)] = pair.value.string_value
+            elif key.endswith(_CONTENT):
+                contents.append((key, pair.value.string_value))
+    asked = _said(_INPUT_MESSAGE, contents, roles)
+    answered = _said(_OUTPUT_MESSAGE, contents, roles)
     if is_genai:
         genai.fill(found)
-        asked = asked or genai.texts_of(_text(found.get(genai.INPUT_MESSAGES)))
-        answered = answered or genai.texts_of(_text(found.get(genai.OUTPUT_MESSAGES)))
+        asked = asked or genai.said_in(_text(found.get(genai.INPUT_MESSAGES)))
+        answered = answered or genai.said_in(_text(found.get(genai.OUTPUT_MESSAGES)))
     return found, asked, answered
+
+
+def _said(prefix: str, contents: list[tuple[str, str]], roles: Mapping[str, str]) -> _Said:
+    """The key of a content begins as that of its role does: `llm.input_messages.0.`."""
+    return [
+        (roles.get(key[: key.index(".", len(prefix)) + 1], ""), text)
+        for key, text in contents
+        if key.startswith(prefix)
+    ]
 
 
 def _plain(value: AnyValue) -> genai.Value:

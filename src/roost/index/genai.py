@@ -121,20 +121,22 @@ class _Part(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
+    role: str = ""
     parts: list[_Part] = []
 
 
 _messages = msgspec.json.Decoder(list[_Message])
 
 
-def texts_of(messages: str) -> list[str]:
-    """The texts in the JSON of `gen_ai.*.messages`; none where it is not what the convention says.
+def said_in(messages: str) -> list[tuple[str, str]]:
+    """Role and text of each part in the JSON of `gen_ai.*.messages`; none where it is not what the
+    convention says.
 
-    >>> texts_of('[{"role": "user", "parts": [{"type": "text", "content": "hello"}]}]')
-    ['hello']
+    >>> said_in('[{"role": "user", "parts": [{"type": "text", "content": "hello"}]}]')
+    [('user', 'hello')]
     """
     try:
         decoded = _messages.decode(messages)
     except msgspec.DecodeError:
         return []
-    return [part.content for one in decoded for part in one.parts if part.content]
+    return [(one.role, part.content) for one in decoded for part in one.parts if part.content]

@@ -270,6 +270,15 @@ class Settings(BaseSettings):
             raise ValueError("a tenant's slug is 1 to 40 of a-z, 0-9 and '-'")
         return slug
 
+    @field_validator("end_user_fields")
+    @classmethod
+    def _known_fields(cls, table: dict[str, str]) -> dict[str, str]:
+        if table:
+            from roost.http.api.viewer import opened_by  # with the API: only where it is needed
+
+            opened_by(table)
+        return table
+
     @field_validator("mask")
     @classmethod
     def _known_rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
