@@ -22,6 +22,8 @@ class OlderPhoenix:
     faults: list[int] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     annotations: list[Mapping[str, object]] = field(default_factory=list)
+    elsewhere: str = ""
+    """Where a redirect leads."""
     new_after_pages: int | None = None
     """After so many pages a span comes in."""
 
@@ -61,7 +63,7 @@ class OlderPhoenix:
         if request.headers.get("authorization") != f"Bearer {KEY}":
             return web.Response(status=401)
         if self.faults:
-            return web.Response(status=self.faults.pop(0))
+            return web.Response(status=self.faults.pop(0), headers={"location": self.elsewhere})
         return self._listed(request.path, request.query)
 
     def _listed(self, path: str, query: Mapping[str, str]) -> web.Response:

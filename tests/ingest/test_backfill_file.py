@@ -115,3 +115,13 @@ async def test_a_session_is_annotated_in_its_own_project_alone(file: PhoenixFile
     default, chat = await project(phoenix, "default"), await project(phoenix, "chat")
     assert [one.label for one in await phoenix.annotations(default, "session", ["s"])] == ["fine"]
     assert await phoenix.annotations(chat, "session", ["s"]) == []
+
+
+async def test_what_metadata_says_of_roosts_own_is_dropped_without_an_author_too(
+    file: PhoenixFile,
+) -> None:
+    file.span(T1, S1)
+    file.annotate("span", S1, "good", metadata={"k": "v", "roost.subject": "bob"})
+    phoenix = source(file)
+    (said,) = await phoenix.annotations(await project(phoenix, "default"), "span", [S1])
+    assert bytes(said.metadata or b"") == b'{"k":"v"}'

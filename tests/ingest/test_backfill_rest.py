@@ -187,9 +187,12 @@ async def test_what_does_not_pass_is_given_up(world: World) -> None:
 
 
 async def test_a_redirect_is_not_followed_with_the_key(world: World) -> None:
-    world.phoenix.faults = [302]
-    with pytest.raises(BadRequest, match="leads to"):
-        await world.source.projects()
+    other = OlderPhoenix()
+    async with other.served() as address:
+        world.phoenix.faults, world.phoenix.elsewhere = [302], f"{address}/v1/projects"
+        with pytest.raises(BadRequest, match="leads to"):
+            await world.source.projects()
+    assert other.asked == []
 
 
 async def test_the_version_is_told(world: World) -> None:
