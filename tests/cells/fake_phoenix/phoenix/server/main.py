@@ -23,6 +23,8 @@ if os.environ.get("FAKE_PHOENIX_THREAD"):
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["db"]:
+        sys.exit("there is nothing to migrate")
     fault = Path("fault").read_text() if Path("fault").exists() else ""
     if fault == "exit":
         sys.stderr.write("boom: the disk is full\n\n")
