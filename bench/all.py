@@ -33,7 +33,7 @@ class Bench:
 
 
 BENCHES = (
-    Bench("proxy", "forwarding", quick=("--rounds", "1", "--count", "10")),
+    Bench("proxy", "forwarding", quick=("--rounds", "1", "--count", "100")),
     Bench("cells", "cells", ("--plain",), None, "starts Phoenix several times"),
     Bench("log", "the durable log", quick=("--rounds", "1", "--seconds", "0.1")),
     Bench("intake", "decoding and masking", quick=("--spans", "600", "--rounds", "1")),
