@@ -73,6 +73,7 @@ def test_an_annotation_may_come_right_after_its_span(client: httpx.Client) -> No
 def test_an_annotation_may_come_before_its_span(client: httpx.Client, roost: Installation) -> None:
     trace, one = new_trace(), secrets.token_hex(8)
     note = {"span_id": one, "name": "early", "annotator_kind": "CODE", "result": {"label": "x"}}
+    note["metadata"] = {"model": "judge-1"}
     answer = client.post("/v1/span_annotations", json={"data": [note]})
     assert (answer.status_code, answer.json()) == (200, {"data": []})
     send(client, span(trace, one))
@@ -81,7 +82,7 @@ def test_an_annotation_may_come_before_its_span(client: httpx.Client, roost: Ins
         path = "/v1/projects/default/span_annotations"
         answer = client.get(path, params={"span_ids": one})
         rows = answer.json()["data"] if answer.status_code == 200 else []
-        return [row["name"] for row in rows] == ["early"]
+        return [(row["name"], row["metadata"]) for row in rows] == [("early", {"model": "judge-1"})]
 
     until(is_there, "the annotation was written", WITHIN_S)
 
@@ -92,6 +93,20 @@ def test_an_annotation_may_come_before_its_span(client: httpx.Client, roost: Ins
         ({"data": [{"name": "x", "annotator_kind": "HUMAN"}]}, 422, "span_id"),
         ({"data": [{"span_id": "ab", "name": "x", "annotator_kind": "ROBOT"}]}, 422, "ROBOT"),
         ({"data": [{"span_id": "ab", "name": "note", "annotator_kind": "HUMAN"}]}, 400, "notes"),
+        (
+            {
+                "data": [
+                    {
+                        "span_id": "ab",
+                        "name": "x",
+                        "annotator_kind": "HUMAN",
+                        "metadata": {"roost.subject_name": "Bob"},
+                    }
+                ]
+            },
+            422,
+            "Roost's own",
+        ),
     ],
 )
 def test_an_annotation_that_phoenix_would_refuse_is_refused(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -250,7 +249,7 @@ async def test_what_the_rules_of_masking_name_does_not_come_along() -> None:
 async def test_an_annotation_always_comes_in_a_form_that_the_log_can_read() -> None:
     """One that it cannot would stop every reader of the log."""
     world = five()
-    said = Annotation("span", "01" * 8, "q", label="good", metadata=msgspec.Raw(b'{"k": 1}'))
+    said = Annotation("span", "01" * 8, "q", label="good", metadata={"k": 1})
     world.shelf.notes = {("span", "01" * 8): [said]}
     (tally,) = await world.run()
     assert "span 01: good" in world.book.lines

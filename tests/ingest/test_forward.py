@@ -431,3 +431,23 @@ async def test_a_log_that_is_shorter_than_what_was_settled_is_sent_anew(tmp_path
         await home.take(batch("d"))
         await until(lambda: "d" in cell.names, "it was stored")
     assert cell.names == [*"abcd"]
+
+
+async def test_an_annotation_keeps_its_metadata(home: Home) -> None:
+    target = hash_of("a").to_bytes(8).hex()
+    noted = Annotation(of="span", target=target, name="good", metadata={"by": {"model": "m"}})
+    await home.take(batch("a"))
+    await home.take(encoded([noted]), kind=Kind.ANNOTATIONS)
+    await home.settled()
+    assert home.cell.annotated == [noted]
+
+
+@pytest.mark.parametrize("kind", [Kind.ANNOTATIONS, Kind.DELETION])
+async def test_a_record_that_nobody_can_read_stops_nothing(
+    home: Home, kind: Kind, caplog: pytest.LogCaptureFixture
+) -> None:
+    await home.take(b"no such thing", kind=kind)
+    await home.take(batch("a"))
+    await home.settled()
+    assert home.cell.names == ["a"]
+    assert "cannot be read" in caplog.text

@@ -118,7 +118,7 @@ def _iso(seconds: float) -> str:
 
 
 def _as_phoenix_has_it(one: Annotation) -> dict[str, object]:
-    metadata = msgspec.json.decode(one.metadata) if one.metadata else {}
+    metadata = dict(one.metadata or {})
     if one.role is None and one.subject:
         metadata |= {"roost.subject": one.subject, "roost.subject_name": one.subject_name}
     result = {"label": one.label, "score": one.score, "explanation": one.explanation}

@@ -156,7 +156,7 @@ class _Run:
                 Done(t.project, t.into, t.spans, t.annotations, t.rejected, t.refused)
                 for t in tallies
             ],
-            notes=[*opened.notes(), *_bare(tallies)],
+            notes=opened.notes(),
         )
 
 
@@ -191,11 +191,6 @@ def _time(text: str) -> datetime:
     except ValueError:
         raise BadRequest(f"--since: {text!r} is no time; write it like 2026-01-01.") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _bare(tallies: Sequence[Tally]) -> list[str]:
-    count = sum(one.bare for one in tallies)
-    return [f"{count} annotations came without their metadata"] if count else []
 
 
 def _tell(summary: Summary) -> None:

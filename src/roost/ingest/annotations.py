@@ -15,6 +15,7 @@ from roost.errors import BadRequest
 from roost.log.records import Annotation
 
 RESERVED = "note"
+RESERVED_KEYS = "roost."
 _TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
 
 Kind = Literal["LLM", "CODE", "HUMAN"]
@@ -137,8 +138,18 @@ def _annotation(of: str, target: str, one: _Annotated) -> Annotation:
         score=result.score,
         explanation=result.explanation,
         identifier=one.identifier,
-        metadata=msgspec.Raw(msgspec.json.encode(one.metadata)) if one.metadata else None,
+        metadata=_own(one.metadata) if one.metadata else None,
     )
+
+
+def _own(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What Roost says of an author stands there too, and is nobody else's to say."""
+    if forged := [name for name in metadata if name.startswith(RESERVED_KEYS)]:
+        raise BadRequest(
+            f"Metadata keys that begin with {RESERVED_KEYS!r} are Roost's own: {forged[0]!r}.",
+            status=422,
+        )
+    return metadata
 
 
 def _read(body: bytes, shape: type[T]) -> T:

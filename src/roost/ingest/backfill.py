@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-import msgspec
 from msgspec import Struct
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from roost.ingest.intake import judge
 from roost.ingest.mask import NO_MASK, Mask
-from roost.log.records import Annotation, annotations_of, encoded
+from roost.log.records import Annotation, encoded
 from roost.model import IngestGrant
 from roost.policy.decision import Refuse
 from roost.policy.ingest import choose_project, matches
@@ -133,8 +132,7 @@ class Wish:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of a project in this run. `refused` is why nothing of it could be taken; `bare`
-    counts annotations that came without their metadata."""
+    """What became of a project in this run. `refused` is why nothing of it could be taken."""
 
     project: str
     into: str
@@ -142,7 +140,6 @@ class Tally:
     spans: int = 0
     annotations: int = 0
     rejected: int = 0
-    bare: int = 0
     resumed: bool = False
     refused: str = ""
 
@@ -247,11 +244,9 @@ class Backfill:
             ("session", self._new(f"session {project.id}", filter(None, map(_session_of, spans)))),
         ):
             found = await self.source.annotations(project, of, targets) if targets else ()
-            whole = [_readable(one) for one in found]
-            for at in range(0, len(whole), ANNOTATIONS_AT_ONCE):
-                await self.sink.annotations(encoded(whole[at : at + ANNOTATIONS_AT_ONCE]))
-            tally.annotations += len(whole)
-            tally.bare += sum(new is not old for new, old in zip(whole, found, strict=True))
+            for at in range(0, len(found), ANNOTATIONS_AT_ONCE):
+                await self.sink.annotations(encoded(found[at : at + ANNOTATIONS_AT_ONCE]))
+            tally.annotations += len(found)
 
     def _new(self, what: str, targets: Iterable[str]) -> list[str]:
         """Those that were not met yet, as far as is remembered."""
@@ -263,16 +258,6 @@ class Backfill:
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         return new
-
-
-def _readable(one: Annotation) -> Annotation:
-    """Without its metadata where the log's readers could not read it: such a record would stop them
-    all, and every span behind it."""
-    try:
-        annotations_of(encoded([one]))
-    except msgspec.DecodeError:
-        return msgspec.structs.replace(one, metadata=None)
-    return one
 
 
 def _request(spans: Sequence[Span]) -> ExportTraceServiceRequest:

@@ -7,7 +7,6 @@ says of Roost's subjects is dropped, since in a tenant's Phoenix only the servic
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from roost.ingest.annotations import RESERVED
@@ -41,8 +40,8 @@ def imported(of: str, target: str, one: Written, author: str) -> Annotation:
     """
     >>> one = Written(name="note", annotator_kind="HUMAN", metadata={"roost.subject": "bob"})
     >>> said = imported("span", "B1", one, "Ann")
-    >>> said.name, said.target, said.subject, said.subject_name, bytes(said.metadata)
-    ('imported-note', 'b1', '', 'Ann', b'{"roost.subject":"","roost.subject_name":"Ann"}')
+    >>> said.name, said.target, said.subject_name, said.metadata
+    ('imported-note', 'b1', 'Ann', {'roost.subject': '', 'roost.subject_name': 'Ann'})
     """
     result = one.result or Result()
     metadata = _metadata(one.metadata or {}, author)
@@ -56,7 +55,7 @@ def imported(of: str, target: str, one: Written, author: str) -> Annotation:
         score=result.score,
         explanation=result.explanation,
         identifier=f"imported:{identifier}" if identifier.startswith(_OF_A_USER) else identifier,
-        metadata=msgspec.Raw(msgspec.json.encode(metadata)) if metadata else None,
+        metadata=metadata or None,
         subject_name=author,
     )
 

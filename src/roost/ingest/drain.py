@@ -7,10 +7,12 @@ first copy), so doubt is answered by sending.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from roost.errors import Unavailable
@@ -19,7 +21,7 @@ from roost.ingest.doubt import Doubt
 from roost.ingest.selection import Selection
 from roost.ingest.window import Place, Waiting, Window
 from roost.log.base import Kind, Log, Position, Record
-from roost.log.records import Annotation, Deletion, annotations_of, deletion_of, encoded
+from roost.log.records import Annotation, Deletion, annotations_of, encoded, said_in
 from roost.storage.progress import Parking, Progress, Settled
 
 NOT_STORED = "Phoenix accepts this span and does not store it; the cell's log may say why"
@@ -27,6 +29,8 @@ OTHER_TRACE = "Phoenix holds this span's id under another trace, and keeps the f
 KILLS = "each time the cell was given this span, it ended"
 _NOT_OF_SPANS = frozenset({401, 403, 404, 405, 407, 408})
 """Answers that any batch would get: the way into the cell is wrong, not what is sent."""
+
+log = logging.getLogger("roost.forward")
 
 
 class Cell(Protocol):
@@ -116,10 +120,16 @@ class Drain:
         await self._settle()
 
     async def _act(self, record: Record) -> None:
-        if record.kind is Kind.DELETION:
-            await self.cell.delete(deletion_of(record.body))
+        try:
+            said = said_in(record.kind, record.body)
+        except msgspec.DecodeError as error:
+            # It would stop everything behind it for ever.
+            log.error("record %s cannot be read, and is passed over: %s", record.position, error)
             return
-        left = await self.cell.annotate(annotations_of(record.body))
+        if isinstance(said, Deletion):
+            await self.cell.delete(said)
+            return
+        left = await self.cell.annotate(said)
         await self.progress.keep_waiting(record.position, [encoded([one]) for one in left])
 
     async def _annotate_late(self) -> None:

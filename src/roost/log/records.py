@@ -5,12 +5,15 @@ Rule: readers meet spans here alone, so that forward, index and live agree on wh
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from roost.log.base import Kind
 
 PROJECT_ATTRIBUTE = "openinference.project.name"
 DEFAULT_PROJECT = "default"
@@ -66,8 +69,8 @@ class Annotation(Struct, frozen=True):
     score: float | None = None
     explanation: str | None = None
     identifier: str = ""
-    metadata: msgspec.Raw | None = None
-    """JSON, an object."""
+    metadata: dict[str, Any] | None = None
+    """As its writer gave it: any JSON object."""
     subject: str = ""
     subject_name: str = ""
     issuer: str = ""
@@ -101,6 +104,11 @@ def annotations_of(body: bytes) -> list[Annotation]:
 def deletion_of(body: bytes) -> Deletion:
     """That of a record of kind DELETION."""
     return msgspec.json.decode(body, type=Deletion)
+
+
+def said_in(kind: Kind, body: bytes) -> Deletion | list[Annotation]:
+    """What a record that is not of spans says. msgspec.DecodeError where nobody can tell."""
+    return deletion_of(body) if kind is Kind.DELETION else annotations_of(body)
 
 
 def encoded(value: Sequence[Annotation] | Deletion) -> bytes:
