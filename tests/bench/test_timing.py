@@ -1,8 +1,9 @@
 import math
+import subprocess
 from collections.abc import Iterator
 from itertools import chain, repeat
 
-from bench.timing import Contestant, measured, ratio
+from bench.timing import Contestant, children, measured, ratio
 
 
 def test_the_first_answer_is_given_back_and_not_timed() -> None:
@@ -29,3 +30,12 @@ def test_no_answer_in_time_is_a_result() -> None:
 def test_too_little_to_be_measured_gives_no_ratio() -> None:
     assert math.isnan(ratio(1.0, 0.0))
     assert ratio(6.0, 2.0) == 3.0
+
+
+def test_its_own_processes_are_known() -> None:
+    before = children()
+    with (
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE) as one,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other,
+    ):
+        assert children() - before == {one.pid, other.pid}
