@@ -206,7 +206,10 @@ async def soak_in(folder: Path, book: Book, seed: int) -> AsyncIterator[Soak]:
     """A Roost that lives on in the folder, and who sends to it and kills it."""
     port = int(book.fact("port", str(free_port())))
     roost = Installation(folder / "roost", port, SETTINGS)
-    await asyncio.to_thread(roost.start)
+    try:
+        await asyncio.to_thread(roost.start)
+    except AssertionError as error:
+        raise SystemExit(f"Roost does not start: …{str(error)[-2_000:]}") from None
     run = len(book.rounds())
     draw = random.Random(f"{seed}:{run}")  # noqa: S311 - not a secret
     async with AsyncExitStack() as stack:
