@@ -8,6 +8,7 @@ is asked here needs it.
 import gzip
 import http.client
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -94,6 +95,12 @@ def _listens(port: int) -> bool:
     return True
 
 
+def _is_answered(path: Path) -> bool:
+    """The socket of a keeper that has ended may still lie there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 @contextmanager
 def _process(installation: Installation, command: str) -> Iterator[None]:
     installation.data_dir.mkdir(parents=True, exist_ok=True)
@@ -107,8 +114,10 @@ def _process(installation: Installation, command: str) -> Iterator[None]:
             stderr=log,
         )
     try:
-        socket = installation.data_dir / "keeper.sock"
-        until(lambda: socket.exists() or running.poll() is not None, "a keeper was there", START_S)
+        path = installation.data_dir / "keeper.sock"
+        until(lambda: _is_answered(path), "a keeper was there", START_S)
+        if running.poll() is not None:
+            raise RuntimeError(f"roost {command} ended: {installation.data_dir}/{command}.log")
         yield
     finally:
         running.terminate()
