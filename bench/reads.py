@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import lists, phoenix_set, phoenix_side, roost_side, trees, usage
 from bench.index import BIG_TRACES, DAY_US, NOW_US
 from bench.one_set import OneSet, annotations
 from bench.phoenix_side import PhoenixSide
@@ -26,7 +27,6 @@ from bench.results import Results, Row
 from bench.roost_side import RoostSide
 from bench.timing import Contestant, measured
 
-from bench import lists, phoenix_set, phoenix_side, roost_side, trees, usage
 from roost.index.generations import current
 from roost.index.home import Index
 from roost.index.queries import Queries
