@@ -30,8 +30,8 @@ async def test_a_new_cell_begins_with_it_and_an_old_one_keeps_its_own(tmp_path: 
     for directory in (new, old):
         directory.mkdir()
     (old / "phoenix.db").write_bytes(b"mine")
-    template.begin(new)
-    template.begin(old)
+    await template.begin(new)
+    await template.begin(old)
     assert (new / "phoenix.db").read_bytes() == b"template"
     assert (old / "phoenix.db").read_bytes() == b"mine"
 
@@ -39,8 +39,20 @@ async def test_a_new_cell_begins_with_it_and_an_old_one_keeps_its_own(tmp_path: 
 async def test_without_a_template_cells_begin_as_ever(tmp_path: Path) -> None:
     template = Template(_nothing, tmp_path / "template", "1")
     await template.make()
-    template.begin(tmp_path)
+    await template.begin(tmp_path)
     assert not (tmp_path / "phoenix.db").exists()
+
+
+async def test_a_new_cell_waits_for_a_template_that_is_being_made(
+    real_cells: Cellar, tmp_path: Path
+) -> None:
+    """A cell that migrates its own database and is killed meanwhile can never be started again."""
+    template = Template(real_cells.launcher.launch, tmp_path / "template", "1")
+    directory = tmp_path / "new"
+    directory.mkdir()
+    await template.begin(directory)
+    with closing(sqlite3.connect(directory / "phoenix.db")) as database:
+        assert database.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
 
 
 async def _nothing(launch: Launch) -> CellProcess:

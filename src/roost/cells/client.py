@@ -106,6 +106,7 @@ class CellClient:
     ) -> AsyncIterator[ClientResponse]:
         """An answer without following redirects; Unavailable where none comes. `as_admin` only to
         a cell that has been proved."""
+        self._refuse_closed()
         headers = {"Cookie": cookies} if cookies else {}
         if as_admin:
             headers["Authorization"] = f"Bearer {self.admin_secret}"
@@ -118,11 +119,17 @@ class CellClient:
         except (ClientError, TimeoutError) as error:
             raise Unavailable(_SILENT, reason=f"{path}: {error!r}") from None
 
+    def _refuse_closed(self) -> None:
+        """The cell has ended, and its connections with it."""
+        if self.session.closed:
+            raise Unavailable(_SILENT, reason="the cell ended", retry_after_s=1)
+
     async def _page_of_users(self, *, first: int, after: str | None) -> UserPage:
         return (await self.ask(_USERS, {"first": first, "after": after}, Users)).users
 
     async def ask(self, query: str, variables: dict[str, object], shape: type[T]) -> T:
         """The data of one GraphQL operation, as an administrator of the cell."""
+        self._refuse_closed()
         try:
             async with self.session.post(
                 f"{self.address}/graphql",

@@ -7,7 +7,7 @@ being stopped does not count. Rule 3: what is in use is never stopped to make ro
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from aiohttp import ClientSession
 from roost.cells.environment import CellSpec
 from roost.cells.launcher import Launcher
 from roost.cells.managed_cell import ManagedCell
-from roost.cells.starter import CellLimits, Starter
+from roost.cells.starter import CellLimits, Starter, begin_with_nothing
 from roost.cells.states import Asleep, CellState, RunningCell, Up, Waking
 from roost.errors import Unavailable
 from roost.model import Tenant, TenantId
@@ -45,7 +45,7 @@ class ManagedCells:
         limits: CellLimits | None = None,
         on_change: Callable[[TenantId, CellState], None] = lambda tenant_id, state: None,
         chance: Callable[[], float] = random.random,
-        begin: Callable[[Path], None] = lambda working_dir: None,
+        begin: Callable[[Path], Awaitable[None]] = begin_with_nothing,
     ) -> None:
         self._launcher = launcher
         self._limits = limits or CellLimits()

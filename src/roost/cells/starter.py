@@ -8,7 +8,7 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,10 @@ class Started:
         return describe_exit(self.process.exited.result(), self.running.spec.log_path)
 
 
+async def begin_with_nothing(working_dir: Path) -> None:
+    """A cell that begins with nothing makes its database itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Starter:
     """`spec_for(tenant, port)` says what the cell is; `clock` is in seconds since the epoch."""
@@ -67,7 +71,7 @@ class Starter:
     session: ClientSession
     limits: CellLimits
     clock: Callable[[], float]
-    begin: Callable[[Path], None] = lambda working_dir: None
+    begin: Callable[[Path], Awaitable[None]] = begin_with_nothing
     """Told of a cell's directory before its process starts: a new one may get a database."""
 
     @asynccontextmanager
@@ -83,7 +87,7 @@ class Starter:
                 memory_bytes=self.limits.memory_bytes,
             )
             spec.working_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await asyncio.to_thread(self.begin, spec.working_dir)
+            await self.begin(spec.working_dir)
             tell(LAUNCHING)
             async with self._in_time("its launcher"):
                 process = await self.launcher.launch(launch)

@@ -1,7 +1,8 @@
 """An empty, migrated database that new cells begin with: Phoenix's migrations take seconds.
 
-Rule: Phoenix makes it, by its own command, once a version; it holds nobody's row and no secret.
-Where it cannot be made, cells migrate by themselves, as ever.
+Rule 1: Phoenix makes it, by its own command, once a version; it holds nobody's row and no secret.
+Where it cannot be made, cells migrate by themselves, as ever. Rule 2: a new cell waits for it: one
+that is killed while it migrates its own database can never be started again.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from roost.cells.job import ExitReason
@@ -17,6 +18,8 @@ from roost.cells.launcher import CellProcess, Launch, listen_on_loopback
 from roost.errors import Unavailable
 
 MAKE_TIMEOUT_S = 120.0
+TRIES = 3
+"""It may have been killed."""
 MEMORY_BYTES = 2 * 1024**3
 DATABASE = "phoenix.db"
 
@@ -30,6 +33,7 @@ class Template:
     launch: Callable[[Launch], Awaitable[CellProcess]]
     folder: Path
     version: str
+    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def path(self) -> Path:
@@ -37,8 +41,11 @@ class Template:
 
     async def make(self) -> None:
         """Make it where it is missing; a failure is logged, and costs only time."""
-        if self.path.exists():
-            return
+        async with self._making:
+            if not self.path.exists():
+                await self._make()
+
+    async def _make(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self.folder / "draft.db"
         self._remove(draft)
@@ -50,11 +57,18 @@ class Template:
             return
         self._adopt(draft, reason)
 
-    def begin(self, working_dir: Path) -> None:
+    async def begin(self, working_dir: Path) -> None:
         """Give a new cell its database; one that has one keeps it."""
         database = working_dir / DATABASE
-        if database.exists() or not self.path.exists():
+        if database.exists():
             return
+        for _ in range(TRIES):
+            await self.make()
+            if self.path.exists():
+                await asyncio.to_thread(self._copy, working_dir, database)
+                return
+
+    def _copy(self, working_dir: Path, database: Path) -> None:
         draft = working_dir / f".{DATABASE}.draft"
         shutil.copyfile(self.path, draft)
         draft.replace(database)

@@ -24,6 +24,10 @@ async def open_database(url: str, migrations: Path) -> AsyncEngine:
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _tune_sqlite)
     async with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            # Else each statement of a migration commits by itself, and a crash between two of them
+            # leaves a database that can never be opened again.
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
         await connection.run_sync(partial(migrate, migrations=migrations))
     return engine
 
