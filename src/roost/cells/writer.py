@@ -34,6 +34,8 @@ class CellWriter:
     client: CellClient
     ledger: Ledger
     token_of: TokenOf
+    forget: Callable[[Annotation | None], None]
+    """That author's token is good no longer."""
     is_running: Callable[[], bool]
 
     @property
@@ -41,8 +43,7 @@ class CellWriter:
         return self.is_running()
 
     async def post(self, payload: bytes) -> int:
-        token = await self.token_of(None)
-        return await self._send("POST", "/v1/traces", token, payload, OTLP_TYPE)
+        return await self._post_as(None, "/v1/traces", payload, OTLP_TYPE)
 
     async def stored(self, span_ids: Sequence[bytes]) -> Mapping[bytes, bytes]:
         return await self.ledger.stored(span_ids)
@@ -71,10 +72,17 @@ class CellWriter:
         return left
 
     async def _annotate(self, one: Annotation) -> int:
-        token = await self.token_of(one)
         body = msgspec.json.encode({"data": [_as_phoenix_has_it(one)]})
         path = f"/v1/{one.of}_annotations?sync=true"
-        return await self._send("POST", path, token, body, JSON_TYPE)
+        return await self._post_as(one, path, body, JSON_TYPE)
+
+    async def _post_as(self, author: Annotation | None, path: str, body: bytes, kind: str) -> int:
+        status = await self._send("POST", path, await self.token_of(author), body, kind)
+        if status == 401:
+            # A token ends before its time where its user was deleted in the cell: sign in anew.
+            self.forget(author)
+            status = await self._send("POST", path, await self.token_of(author), body, kind)
+        return status
 
     async def _clear(self, project: str, before: float | None) -> None:
         times = ALWAYS if before is None else {**ALWAYS, "end_time": _iso(before)}

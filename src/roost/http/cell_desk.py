@@ -65,11 +65,15 @@ class Desk:
             user = self._author(tenant, annotation)
             return (await self.sign_in.token(client, user)).value
 
+        def forget(annotation: Annotation | None) -> None:
+            self.sign_in.forget_subject(self._author(tenant, annotation).sub)
+
         with self.managed.in_use(tenant.id):
             yield CellWriter(
                 client,
                 await ledger_of(client, await self._database(tenant)),
                 token_of,
+                forget,
                 partial(self._is_running, tenant, client.instance),
             )
 
