@@ -4,7 +4,7 @@
 
 Phoenix is stock, on a database that it made itself, and is asked the very GraphQL documents of its
 web UI. Roost is a keeper and a gateway, asked over HTTP with a read key. Sets are made once and
-kept in --cache, some 4 KB a span. Absolute times move with the machine: compare rows of one run,
+kept in --cache, 3.4 KB a span. Absolute times move with the machine: compare rows of one run,
 and CPU before wall time where others work on it too.
 """
 
