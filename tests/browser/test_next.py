@@ -1,7 +1,9 @@
 """The Next.js host with the real Roost behind it: a sign-in, one's own trace, a sign-out."""
 
+import asyncio
 import secrets
 
+import aiohttp
 import pytest
 from playwright.async_api import Page, expect
 from tests.chromium import Watched, in_the_browser_s_loop
@@ -29,6 +31,32 @@ async def sign_in(page: Page, host: str, email: str) -> None:
     await page.get_by_label("E-mail").fill(email)
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
+
+
+async def test_the_live_view_streams_through_next(
+    watched: Watched, roost: Installation, host: str
+) -> None:
+    """Next compresses, and so keeps back, what does not forbid it."""
+    await sign_in(watched.page, host, "ann@acme.example")
+    await expect(watched.page.get_by_role("button", name="Sign out")).to_be_visible()
+    cookies = {one["name"]: one["value"] for one in await watched.page.context.cookies()}
+    asked = {"accept": "text/event-stream", "accept-encoding": "gzip, deflate, br"}
+    name = f"live-{secrets.token_hex(4)}"
+    async with (
+        aiohttp.ClientSession(cookies=cookies, headers=asked) as client,
+        client.get(f"{host}/api/phoenix/t/acme/live") as answer,
+        asyncio.timeout(30),
+    ):
+        assert answer.status == 200
+        await asyncio.to_thread(send, roost, name)
+        async for line in answer.content:
+            if name.encode() in line:
+                break
+
+
+def send(roost: Installation, name: str) -> None:
+    with roost.client(roost.key("acme", "read", "ingest")) as client:
+        send_trace(client, name, secrets.token_hex(16), secrets.token_hex(8))
 
 
 @pytest.mark.parametrize(
