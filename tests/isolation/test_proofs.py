@@ -11,6 +11,8 @@ from tests.cells.stock_phoenix import free_port, until
 from tests.installation import Installation
 from tests.isolation.conftest import Both
 from tests.isolation.rows import home_of
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
 from roost.cells.secrets import cell_secrets, load_or_create_master_key
 from roost.cli.listeners import foreign_listeners
@@ -87,8 +89,38 @@ def cell_token(roost: Installation, tenant: str) -> str:
     "site",
     ["Origin: https://evil.example", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-origin"],
 )
-@pytest.mark.parametrize("path", ["/t/acme/live", "/ui/acme/graphql", "/ui/globex/"])
+@pytest.mark.parametrize("path", ["/t/acme/v1/projects", "/ui/acme/graphql", "/ui/globex/"])
 def test_upgrades_open_no_socket(roost: Installation, both: Both, site: str, path: str) -> None:
+    assert upgraded(roost, path, site) in (b"403", b"404")
+
+
+@pytest.mark.parametrize("site", ["Origin: https://evil.example", "Sec-Fetch-Site: cross-site"])
+@pytest.mark.parametrize("path", ["/live", "/t/acme/live", "/t/globex/live"])
+def test_a_foreign_page_opens_no_live_view(
+    roost: Installation, both: Both, site: str, path: str
+) -> None:
+    assert upgraded(roost, path, site) == b"403"
+
+
+def test_another_tenant_s_live_view_is_closed_as_one_that_is_not_there(
+    roost: Installation, both: Both
+) -> None:
+    """A browser shows its page only how a socket was closed, so it is opened for that."""
+    cookie = f"{COOKIE}={roost.cookie('Ann', 'acme')[COOKIE]}"
+    headers = {"cookie": cookie, "sec-fetch-site": "same-origin"}
+    closed = []
+    for slug in ("globex", "nobody-such"):
+        url = f"{roost.base}/t/{slug}/live".replace("http:", "ws:")
+        with connect(url, additional_headers=headers) as watched:
+            with pytest.raises(ConnectionClosedError):
+                watched.recv(10)
+            closed.append((watched.close_code, watched.close_reason))
+    assert closed[0] == closed[1]
+    assert closed[0][0] == 4404
+
+
+def upgraded(roost: Installation, path: str, site: str) -> bytes:
+    """The status of an upgrade that Ann's browser asks for."""
     head = (
         f"GET /api/phoenix{path} HTTP/1.1\r\nHost: 127.0.0.1:{roost.port}\r\n{site}\r\n"
         f"Cookie: {COOKIE}={roost.cookie('Ann', 'acme')[COOKIE]}\r\n"
@@ -97,8 +129,7 @@ def test_upgrades_open_no_socket(roost: Installation, both: Both, site: str, pat
     )
     with socket.create_connection(("127.0.0.1", roost.port), 30) as connection:
         connection.sendall(head.encode())
-        status = connection.recv(64).split()[1]
-    assert status in (b"403", b"404")
+        return connection.recv(64).split()[1]
 
 
 def test_beyond_loopback_only_the_gateway_listens(roost: Installation, both: Both) -> None:

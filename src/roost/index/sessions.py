@@ -32,6 +32,11 @@ FROM session WHERE word = ?
 """
 
 
+_NAME = "(SELECT w.text FROM word w WHERE w.id = s.word)"
+"""Equals stand in the order of their names: that of ids would tell what came first in the home,
+traces that the viewer may not see included."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
     """Sessions whose last trace ended in [since, until); `user` is that of any span in it."""
@@ -49,14 +54,16 @@ def page(
     least, most = wanted.since_us or 0, (1 << 62) if wanted.until_us is None else wanted.until_us
     where, values = "e >= ? AND e < ?", [least, most]
     if edge is not None:
-        where += " AND e <= ? AND (e < ? OR word < ?)"
+        edge_name = "(SELECT w.text FROM word w WHERE w.id = ?)"
+        where += f" AND e <= ? AND (e < ? OR {_NAME} < {edge_name})"
         values += [int(edge.value), int(edge.value), edge.id]
     if wanted.project is not None:
         where += " AND project = ?"
         values.append(known_project(db, wanted.project) or 0)
     source, begun = _source(db, viewer, wanted.user)
     rows = db.execute(
-        f"SELECT e, word FROM ({source}) WHERE {where} ORDER BY e DESC, word DESC LIMIT ?",  # noqa: S608
+        f"SELECT e, s.word FROM ({source}) s WHERE {where}"  # noqa: S608
+        f" ORDER BY e DESC, {_NAME} DESC LIMIT ?",
         (*begun, *values, limit),
     )
     return [Edge(*row) for row in rows]

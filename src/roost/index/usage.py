@@ -33,6 +33,11 @@ _GROUP = {
     UsageBy.USER: "user",
     UsageBy.PROJECT: "project",
 }
+_NAME = {
+    UsageBy.NONE: "''",
+    UsageBy.PROJECT: "(SELECT name FROM project WHERE project.id = {})",
+}
+_NAME_OF_A_WORD = "(SELECT text FROM word WHERE word.id = {})"
 _RANK = {
     Measure.COST: "sum(cost) DESC, sum(prompt + completion) DESC, sum(spans) DESC",
     Measure.TOKENS: "sum(prompt + completion) DESC, sum(spans) DESC",
@@ -91,7 +96,7 @@ def tops(
     named = _named(db, query.by, keys)
     groups = [_group(named.get(key, ""), found[key], rows, with_points=False) for key in keys]
     if is_latency:
-        groups.sort(key=lambda one: -(one.total.p90_us or 0.0))
+        groups.sort(key=lambda one: (-(one.total.p90_us or 0.0), one.key or ""))
     return groups[:limit]
 
 
@@ -133,10 +138,13 @@ def _conditions(
 
 
 def _ranked(db: sqlite3.Connection, rows: _Rows, by: UsageBy, rank: str, most: int) -> list[int]:
-    """The groups' keys, the greatest first."""
+    """The groups' keys, the greatest first, equals by name: ids would tell what came first in the
+    home, traces that the viewer may not see included."""
+    group = _GROUP[by]
+    name = _NAME.get(by, _NAME_OF_A_WORD).format(f"{rows.table}.{group}")
     found = db.execute(
-        f"SELECT {_GROUP[by]} FROM {rows.table} WHERE {rows.where}"  # noqa: S608
-        f" GROUP BY 1 ORDER BY {rank}, 1 LIMIT ?",
+        f"SELECT {group} FROM {rows.table} WHERE {rows.where}"  # noqa: S608
+        f" GROUP BY 1 ORDER BY {rank}, {name} LIMIT ?",
         (*rows.values, most),
     )
     return [row[0] for row in found]
