@@ -34,7 +34,7 @@ from roost.index.filters import (
 from roost.index.home import Index
 from roost.index.prices import Call
 from roost.index.queries import Queries
-from roost.index.rows import TraceRow
+from roost.index.rows import SessionPage, TraceRow
 from roost.index.sessions import SessionFilter
 from roost.index.viewer import EVERYTHING, OwnTraces, Viewer
 from roost.log.base import Position, Record
@@ -246,7 +246,19 @@ def test_an_end_user_sees_the_home_that_holds_only_their_traces(
     mine = [record for record, one in log if trace_hex(one.trace) in own]
     with home(mine, effort) as index:
         assert answers(index.queries, ANN) == everything
-        assert answers(index.queries, EVERYTHING) == everything
+        assert placeless(answers(index.queries, EVERYTHING)) == placeless(everything)
+
+
+def placeless(found: list[object]) -> list[object]:
+    """Without the projects of sessions: the home has a session where the span that began it was,
+    an end user has it where their first trace of it is, which an earlier span may have put
+    elsewhere."""
+    return [
+        replace(one, rows=[replace(row, project="") for row in one.rows])
+        if isinstance(one, SessionPage)
+        else one
+        for one in found
+    ]
 
 
 @settings(deadline=None, max_examples=12)

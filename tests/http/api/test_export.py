@@ -25,7 +25,8 @@ async def test_a_line_a_trace_the_oldest_first(full: World) -> None:
     rows = [json.loads(line) for line in answer.text.splitlines()]
     assert [row["trace_id"] for row in rows] == [trace_id(one) for one in (1, 2, 3, 4)]
     listed = (await full.get("vera", "traces", sort="start")).json()["traces"]
-    assert rows == listed
+    # Where a span is kept moves on by itself between the two requests.
+    assert [row | {"stored": None} for row in rows] == [row | {"stored": None} for row in listed]
     assert answer.headers["content-type"] == "application/x-ndjson"
     assert answer.headers["cache-control"] == "private, no-store, no-transform"
 
