@@ -60,6 +60,7 @@ async def test_the_link_leads_to_the_framed_phoenix_once(
     await page.goto(url)
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_text("was used or is too old")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Sign in first")).to_be_visible()
 
 
 @pytest.mark.parametrize("role", ["admin", "viewer"])

@@ -104,10 +104,16 @@ async def test_a_page_of_something_that_wakes_loads_again_by_itself() -> None:
     assert b'http-equiv="refresh" content="3"' in answer.body
 
 
+async def test_a_form_that_somebody_sent_gets_a_page() -> None:
+    answer = await ask(raising(NotFound()), a_scope("POST", headers=BROWSER))
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
 @pytest.mark.parametrize(
     ("method", "headers"),
     [
-        ("POST", BROWSER),
+        ("POST", {"accept": "text/html"}),
+        ("POST", {"accept": "text/html", "sec-fetch-dest": "empty"}),
         ("GET", {"accept": "text/html", "sec-fetch-dest": "empty"}),
         ("GET", {"accept": "*/*"}),
         ("GET", {"accept": "application/json"}),

@@ -70,10 +70,8 @@ class Call:
 
 
 def wants_page(scope: Scope) -> bool:
-    """A document that somebody looks at, as opposed to a call by a script."""
-    if scope.get("method") not in ("GET", "HEAD"):
-        return False
+    """A document that somebody looks at, a form's answer too, as opposed to a call by a script."""
     headers = dict(scope["headers"])
     if destination := headers.get(b"sec-fetch-dest"):
         return destination in (b"document", b"iframe", b"frame")
-    return b"text/html" in headers.get(b"accept", b"")
+    return scope.get("method") in ("GET", "HEAD") and b"text/html" in headers.get(b"accept", b"")
